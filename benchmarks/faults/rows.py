@@ -360,6 +360,15 @@ FAULTS: Final = (
         ),
     ),
     Fault(
+        "PostgreSQL of the hub",
+        "statement timeout, denied table, read-only transaction, terminated backend",
+        "one line in the log names the cause; the next statement succeeds",
+        (
+            f"{HUB}/postgres/test_database_on_postgres.py::"
+            "test_error_of_an_operator_is_a_condition_and_the_next_statement_succeeds",
+        ),
+    ),
+    Fault(
         "several hubs",
         "kill -9 of the active one",
         "another one takes over",
@@ -403,6 +412,28 @@ FAULTS: Final = (
         (
             "tests/socketio_core/adapters/test_redis_stream.py::"
             "test_stream_ends_after_replies_that_cannot_be_used",
+        ),
+    ),
+    Fault(
+        "Redis",
+        "an ACL denies a command",
+        "local delivery goes on; the log names the command",
+        (
+            "tests/socketio_core/redis/test_streams.py::"
+            "test_local_delivery_continues_and_the_log_names_a_denied_command",
+        ),
+    ),
+    Fault(
+        "servers with Redis Streams",
+        "a client returns to another server before the former one notices the loss",
+        "the session is restored; each event arrives once",
+        tuple(
+            f"tests/socketio_core/redis/test_streams.py::{name}"
+            for name in (
+                "test_client_recovers_before_another_server_notices_the_loss",
+                "test_client_recovers_when_its_attempt_on_another_server_is_not_complete",
+                "test_no_event_is_lost_or_doubled_while_a_client_changes_servers_unnoticed",
+            )
         ),
     ),
     Fault(

@@ -33,6 +33,8 @@ DISK_FULL = "the disk of the server is full"
 DATABASE_BUSY = "the database is locked by another program, or by a long write"
 DATABASE_GONE = "the database does not answer"
 DATABASE_DAMAGED = "the database cannot be read or written"
+DATABASE_CANCELED = "the database canceled a statement (statement_timeout, or an administrator)"
+DATABASE_DENIED = "the database denies access to a table"
 
 
 class Condition(NamedTuple):
@@ -47,6 +49,8 @@ _FULL = Condition(DISK_FULL, answer=STORAGE_FULL)
 _BUSY = Condition(DATABASE_BUSY, answer=DATABASE_UNAVAILABLE)
 _GONE = Condition(DATABASE_GONE, answer=DATABASE_UNAVAILABLE)
 _DAMAGED = Condition(DATABASE_DAMAGED, answer=DATABASE_UNAVAILABLE)
+_CANCELED = Condition(DATABASE_CANCELED, answer=DATABASE_UNAVAILABLE)
+_DENIED = Condition(DATABASE_DENIED, answer=DATABASE_UNAVAILABLE)
 
 _DISK_FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT})
 # Other errors of files and sockets may be bugs.
@@ -68,16 +72,23 @@ _SQLITE = {
 _POSTGRES = {
     "08": _GONE,  # connection_exception
     "25006": _DAMAGED,  # read_only_sql_transaction
+    "25P03": _GONE,  # idle_in_transaction_session_timeout
+    "25P04": _GONE,  # transaction_timeout
     "40001": _BUSY,  # serialization_failure
     "40P01": _BUSY,  # deadlock_detected
+    "42501": _DENIED,  # insufficient_privilege
     "53": _GONE,  # insufficient_resources
     "53100": _FULL,  # disk_full
     "55P03": _BUSY,  # lock_not_available
+    "57014": _CANCELED,  # query_canceled
     "57P01": _GONE,  # admin_shutdown
     "57P02": _GONE,  # crash_shutdown
     "57P03": _GONE,  # cannot_connect_now
+    "57P04": _GONE,  # database_dropped
+    "57P05": _GONE,  # idle_session_timeout
     "58": _DAMAGED,  # system_error
     "XX001": _DAMAGED,  # data_corrupted
+    "XX002": _DAMAGED,  # index_corrupted
 }
 
 

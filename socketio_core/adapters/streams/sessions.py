@@ -213,7 +213,7 @@ class StreamsSessions:
         """Remove a session; return its remaining milliseconds, 0 if it has changed."""
         left = await self._call(b"EVAL", _CLAIM, b"1", found.key, found.value)
         if not isinstance(left, int):
-            raise ConnectionError("no connection to Redis")
+            raise ConnectionError("Redis did not execute EVAL")
         return left
 
     async def _has(self, position: Position) -> bool:

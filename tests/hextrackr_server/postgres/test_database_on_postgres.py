@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 from sqlalchemy import Connection, create_engine, insert, select, text
+from sqlalchemy.exc import DBAPIError
 
 from hextrackr_server.errors import (
     DATABASE_UNAVAILABLE,
@@ -19,12 +20,19 @@ from hextrackr_server.errors import (
     SettingsError,
 )
 from hextrackr_server.storage import finding_tables, schema
+from hextrackr_server.storage.backends import PostgresBackend
 from hextrackr_server.storage.database import Database
 from hextrackr_server.storage.former_tables import former
 from hextrackr_server.storage.metadata import metadata
 from hextrackr_server.storage.migrations import MIGRATIONS
 from hextrackr_server.storage.schema import meta
-from hextrackr_server.telemetry.failures import DATABASE_GONE
+from hextrackr_server.telemetry.failures import (
+    DATABASE_CANCELED,
+    DATABASE_DAMAGED,
+    DATABASE_DENIED,
+    DATABASE_GONE,
+    condition_of,
+)
 from tests.contract.imports import run_import
 from tests.contract.support import HubHarness
 from tests.hextrackr_server.kev_support import feed, item
@@ -217,4 +225,33 @@ async def test_lost_connections_are_logged_in_one_line_and_opened_again(
         assert (await client.emit_with_ack("get-data", request))["success"]
     (line,) = [each for each in caplog.records if each.getMessage() == "event handler failed"]
     assert line.__dict__["fields"]["reason"] == DATABASE_GONE
+    assert [each for each in caplog.records if each.exc_info] == []
+
+
+def execute(connection: Connection, statements: tuple[str, ...]) -> None:
+    for statement in statements:
+        connection.exec_driver_sql(statement)
+
+
+@pytest.mark.parametrize(("statements", "reason"), [
+    (("SET LOCAL statement_timeout = 1", "SELECT pg_sleep(600)"), DATABASE_CANCELED),
+    (("SET LOCAL ROLE pg_monitor", "SELECT * FROM pg_authid"), DATABASE_DENIED),
+    (("SET TRANSACTION READ ONLY", "CREATE TABLE x (y int)"), DATABASE_DAMAGED),
+    (("SELECT pg_terminate_backend(pg_backend_pid())",), DATABASE_GONE),
+], ids=["statement timeout", "denied", "read-only", "terminated"])  # fmt: skip
+def test_error_of_an_operator_is_a_condition_and_the_next_statement_succeeds(
+    empty_postgres: str,
+    caplog: pytest.LogCaptureFixture,
+    statements: tuple[str, ...],
+    reason: str,
+) -> None:
+    backend = PostgresBackend(empty_postgres)
+    with pytest.raises(DBAPIError) as failure, backend.engine.begin() as connection:
+        execute(connection, statements)
+    condition = condition_of(failure.value)
+    assert condition is not None
+    assert condition.reason == reason
+    with backend.engine.begin() as connection:
+        assert connection.exec_driver_sql("SELECT 1").scalar() == 1
+    backend.close()
     assert [each for each in caplog.records if each.exc_info] == []

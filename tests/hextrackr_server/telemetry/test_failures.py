@@ -19,7 +19,9 @@ from hextrackr_server.errors import DatabaseInUseError
 from hextrackr_server.security.session_store import StoreUnavailableError
 from hextrackr_server.telemetry.failures import (
     DATABASE_BUSY,
+    DATABASE_CANCELED,
     DATABASE_DAMAGED,
+    DATABASE_DENIED,
     DATABASE_GONE,
     DISK_FULL,
     log_failure,
@@ -92,6 +94,11 @@ def sqlite_error(code: int) -> sqlite3.Error:
         (sqlite_error(sqlite3.SQLITE_READONLY_DBMOVED), DATABASE_DAMAGED),
         (PostgresError("25006"), DATABASE_DAMAGED),
         (PostgresError("58030"), DATABASE_DAMAGED),
+        (PostgresError("XX002"), DATABASE_DAMAGED),
+        (PostgresError("57014"), DATABASE_CANCELED),
+        (PostgresError("42501"), DATABASE_DENIED),
+        (PostgresError("25P03"), DATABASE_GONE),
+        (PostgresError("57P05"), DATABASE_GONE),
         (DatabaseInUseError("in use by another server"), "another server"),
         (OSError(errno.EROFS, "read-only"), "read-only"),
         (PermissionError(errno.EACCES, "denied", "x.csv"), "x.csv"),

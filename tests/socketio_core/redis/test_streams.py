@@ -659,3 +659,28 @@ async def test_emitted_value_that_cannot_be_sent_raises(pair: Pair) -> None:
     pair.ios[0].emit("end")
     await client.receive_event("end")
     assert client.received == []
+
+
+@pytest.mark.parametrize("command", ["xadd", "xread", "subscribe", "publish", "set", "get", "eval"])
+async def test_local_delivery_continues_and_the_log_names_a_denied_command(
+    own_redis: RedisServer, caplog: pytest.LogCaptureFixture, command: str
+) -> None:
+    own_redis.command("ACL", "SETUSER", "u", "on", ">p", "&*", "~*", "+@all", f"-{command}")
+    url = own_redis.url.replace("//", "//u:p@")
+    io, other = (SocketServer(adapter=RedisStreams(url), recovery=Recovery()) for _ in range(2))
+    async with TestServer(io) as here, TestServer(other) as there:
+        client = await here.connect()
+        if command in {"set", "get", "eval"}:
+            await until(lambda: io.adapter_status().connected and other.adapter_status().connected)
+            client.connection.cut()
+            auth = {"pid": client.pid, "offset": "0-0"}
+            client = await there.connect(auth=auth)
+            assert client.pid != auth["pid"]
+        else:
+            io.emit("x")
+            await io.server_side_emit("x")
+            await here.advance(1)  # the event does not wait for the stream any longer
+            assert names(client) == ["x"]
+        assert client.connected
+        await until(lambda: f"permissions to run the '{command}' command" in caplog.text)
+        assert [each for each in caplog.records if each.exc_info] == []
