@@ -227,7 +227,7 @@ def test_async_functions_and_waiting_in_the_loop_raise(url: str) -> None:
 
 
 INTERRUPTED = """
-import os, signal, sys
+import os, signal, sys, threading, time
 from socketio_core.client import Client
 
 client = Client(sys.argv[1], reconnection_delay=0.01, reconnection_delay_max=0.01)
@@ -235,6 +235,9 @@ client = Client(sys.argv[1], reconnection_delay=0.01, reconnection_delay_max=0.0
 
 def interrupt(number):
     if number == 2:
+        main = threading.main_thread().ident
+        while sys._current_frames()[main].f_code.co_name != "wait":
+            time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGINT)
 
 
