@@ -115,9 +115,16 @@ def _events(path: Path) -> Generator[tuple[str, etree._Element], None, None]:
 
 
 def _find_start(beginning: bytes) -> int:
-    """Return where the XML begins: some exports have blanks before its declaration."""
-    text = beginning.removeprefix(codecs.BOM_UTF8).lstrip()
-    return len(beginning) - len(text) if text.startswith(b"<?xml") else 0
+    """Return where the XML begins: some exports have blanks before its declaration.
+
+    A byte-order mark remains, because libxml2 prefers it to the encoding of the declaration: files
+    of .NET in UTF-8 have a mark and declare UTF-16.
+    """
+    text = beginning.removeprefix(codecs.BOM_UTF8)
+    declaration = text.lstrip()
+    if len(declaration) == len(text) or not declaration.startswith(b"<?xml"):
+        return 0
+    return len(beginning) - len(declaration)
 
 
 def _name(element: etree._Element) -> str:

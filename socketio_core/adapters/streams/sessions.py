@@ -34,6 +34,8 @@ logger = logging.getLogger("socketio_core")
 
 RESTORE_TIMEOUT: Final = 2.0
 """The seconds that a returning client waits for Redis."""
+MAX_PID: Final = 100
+"""The length of a recovery id, which other servers receive; servers create 20 characters."""
 PAGE: Final = 1000
 """The number of entries of one read."""
 SAVE_ATTEMPTS: Final = 3
@@ -133,7 +135,7 @@ class StreamsSessions:
 
     async def find(self, pid: str, offset: str | None) -> RestoredSession | None:
         """Return a saved session and the events that its client has missed."""
-        if offset is not None and parse_position(offset) is None:
+        if len(pid) > MAX_PID or (offset is not None and parse_position(offset) is None):
             return None
         stream = self._stream
         if stream.down_seconds > RESTORE_TIMEOUT:

@@ -26,6 +26,7 @@ from socketio_core.adapters.streams import sessions as sessions_module
 from socketio_core.adapters.streams.adapter import RedisStreams
 from socketio_core.adapters.streams.entry import parse_position
 from socketio_core.adapters.streams.recovery import REQUEST_SECONDS, StreamsRecoveryAdapter
+from socketio_core.adapters.streams.sessions import MAX_PID
 from socketio_core.testing import TestClient, TestServer
 from tests.helpers.redis_server import RedisServer, running_redis
 from tests.socketio_core.redis.conftest import PATIENCE, Pair, until
@@ -367,6 +368,15 @@ async def test_requests_of_sessions_are_limited(
     again = await pair.servers[1].connect(recovering=lost(client))
     assert again.id != client.id
     assert client.connected
+
+
+async def test_long_recovery_id_is_not_sent_to_other_servers(pair: Pair) -> None:
+    other = pair.ios[1].main.adapter
+    assert isinstance(other, StreamsRecoveryAdapter)
+    before = other.received
+    for length in (MAX_PID + 1, MAX_PID):
+        await pair.servers[0].connect(auth={"pid": "x" * length})
+    assert other.received == before + 1
 
 
 async def test_invalid_request_of_a_session_is_counted(pair: Pair, redis: RedisServer) -> None:

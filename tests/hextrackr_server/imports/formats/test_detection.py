@@ -224,6 +224,16 @@ def test_xml_is_read_when_blanks_precede_its_declaration(tmp_path: Path, beginni
     assert found.as_json() == expected.as_json()
 
 
+def test_byte_order_mark_precedes_the_declared_encoding_of_xml(tmp_path: Path) -> None:
+    sample = Path(__file__).parent / "samples" / "14_nessus_v2.nessus"
+    _, _, text = sample.read_text("utf-8").partition("?>")
+    expected = inspect_file(write(tmp_path, text), scan_date="2030-06-01")
+    text = f'\ufeff<?xml version="1.0" encoding="utf-16"?>{text}'
+    found = inspect_file(write(tmp_path, text), scan_date="2030-06-01")
+    assert found.refused is None
+    assert found.as_json() == expected.as_json()
+
+
 def test_deeply_nested_xml_is_refused(tmp_path: Path) -> None:
     depth = 5000
     text = "<NessusClientData_v2>" + "<a>" * depth + "</a>" * depth + "</NessusClientData_v2>"
