@@ -155,6 +155,10 @@ class RateLimiter:
             and self._open["address", network_of(address)] < rules.connections_per_address
         )
 
+    def is_user_full(self, user_id: str) -> bool:
+        """Return whether a user has as many sockets as one user may have."""
+        return self._open["user", user_id] >= self._rules.connections_per_user
+
     def opened(self, user_id: str, address: str) -> None:
         """Count an opened socket."""
         self._open["user", user_id] += 1

@@ -12,7 +12,7 @@ import logging
 import math
 from typing import Any
 
-from engineio_core.accounts import Ledger
+from engineio_core.accounts import SESSIONS, Ledger
 from engineio_core.http.message import JSON, HttpRequest, HttpResponse
 from hextrackr_server.errors import ErrorCode, ServiceError
 from hextrackr_server.security.rate_limiter import RateLimiter, SocketLimits
@@ -49,6 +49,8 @@ def register(
         # and `opened`.
         user, address = principal_of(socket).user_id, socket.handshake.address
         if not limiter.has_room(user, address):
+            full = users if limiter.is_user_full(user) else io.engine._addresses
+            full.limited[SESSIONS] += 1
             refusal = ServiceError(ErrorCode.RATE_LIMITED, "Too many connections")
             raise authenticator.refused(refusal, socket)
         if "limits" not in socket.data:

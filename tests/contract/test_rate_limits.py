@@ -234,8 +234,23 @@ async def test_s053_connections_are_limited_by_user(start_hub: Any) -> None:
     await hub.client("7")
     refusal = await hub.connect_error(auth={"token": hub.token("7")})
     assert refusal["code"] == "RATE_LIMITED"
+    assert read_limits(hub) == {"user": 1, "address": 0}
     first.disconnect()
     assert (await hub.client("7")).connected
+
+
+async def test_s053_connections_are_limited_by_address(start_hub: Any) -> None:
+    hub: HubHarness = await start_hub(max_connections_per_address=1)
+    await hub.client("7")
+    refusal = await hub.connect_error(auth={"token": hub.token("8")})
+    assert refusal["code"] == "RATE_LIMITED"
+    assert read_limits(hub) == {"user": 0, "address": 1}
+
+
+def read_limits(hub: HubHarness) -> dict[str, Any]:
+    """Return how often limits of users and addresses were applied, as the metrics show it."""
+    values = hub.application.context.metrics.snapshot()["gauges"]
+    return {one: values[f"{one}_limits_applied_total"] for one in ("user", "address")}
 
 
 async def test_s053_handshakes_are_limited_by_address(start_hub: Any) -> None:
