@@ -8,9 +8,19 @@ import json
 from typing import Final
 
 from benchmarks.hostile.attack import Attack, Report, Target
-from benchmarks.hostile.sending import HOLDERS, Streams, holding, open_tcp, request
+from benchmarks.hostile.sending import HOLDERS, SECONDS, Streams, holding, open_tcp, request
 from benchmarks.hostile.victim import open_websocket
-from benchmarks.wire import CONNECT, HOST, MASK, polling_get, polling_post
+from benchmarks.wire import (
+    CONNECT,
+    HOST,
+    MASK,
+    PROBE,
+    UPGRADE,
+    frame,
+    polling_get,
+    polling_post,
+    websocket_handshake,
+)
 
 _HALF: Final = 960_000
 _HALF_MESSAGE: Final = b"\x81\xff" + (_HALF + 1000).to_bytes(8, "big") + MASK + b"4" * _HALF
@@ -58,6 +68,59 @@ async def _payloads(target: Target) -> Report:
     return Report(f"status {', '.join(map(str, statuses))}")
 
 
+async def _begin_payload(target: Target) -> tuple[Streams, str]:
+    """Send a POST with very many events, without its response; return the session ID as well."""
+    streams = await open_tcp(target.port)
+    sid = await open_polling(streams)
+    await request(streams, polling_post(sid, b"40"))
+    streams[1].write(polling_post(sid, b"\x1e".join([b'42["msg",1]'] * 80_000)))
+    await streams[1].drain()
+    return streams, sid
+
+
+async def _upgrade_behind_payload(target: Target) -> Report:
+    """Upgrade while the server reads a POST with very many events."""
+    streams, sid = await _begin_payload(target)
+    reader, writer = await open_tcp(target.port)
+    writer.write(websocket_handshake(sid) + PROBE + UPGRADE + frame(b'421["echo",1]'))
+    answer = "closed"
+    with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
+        async with asyncio.timeout(SECONDS):
+            await reader.readuntil(b"431[1]")
+            answer = "upgraded"
+    streams[1].close()
+    writer.close()
+    return Report(answer)
+
+
+async def _leave_behind_payload(target: Target) -> Report:
+    """Leave while the server reads a POST with very many events."""
+    for _ in range(3):
+        streams, _ = await _begin_payload(target)
+        streams[1].transport.abort()
+        await asyncio.sleep(1.0)
+    return Report("left")
+
+
+async def _compressed(target: Target) -> Report:
+    """Poll for long texts, which the server compresses."""
+    words = " ".join(f"{number * 7919:x}" for number in range(130_000)).encode()[:900_000]
+    polls = []
+    for _ in range(10):
+        streams = await open_tcp(target.port)
+        sid = await open_polling(streams)
+        await request(streams, polling_post(sid, b"40"))
+        await request(streams, polling_get(sid))
+        await request(streams, polling_post(sid, b'421["echo","' + words + b'"]'))
+        polls.append((streams, sid))
+    for (_, writer), sid in polls:
+        writer.write(polling_get(sid, headers=HOST + b"Accept-Encoding: gzip\r\n"))
+    for (reader, writer), _ in polls:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+    return Report(f"{len(polls)} answered")
+
+
 async def _churn(target: Target) -> Report:
     """Open and leave WebSocket sessions at a steady rate."""
     loop = asyncio.get_running_loop()
@@ -89,5 +152,10 @@ ATTACKS: Final = (
     Attack("payloads", "POSTs of 80,000 events", "3", _payloads, is_single=True),
     # The limit of an address, `max_buffered_size_per_address`, is 268 MB.
     Attack("pollers", "clients that never fetch 17 MB each", f"{_POLLERS}", _pollers, memory=400),
+    Attack("upgrades", "upgrades during a POST of 80,000 events", "1", _upgrade_behind_payload,
+           is_single=True),
+    Attack("aborts", "aborted POSTs of 80,000 events", "3", _leave_behind_payload, is_single=True),
+    Attack("compressed", "polls for texts of 0.9 MB to compress", "10", _compressed,
+           is_compared=False),
     Attack("churn", "sessions that come and go, per second", f"{_CHURN_PER_SECOND}", _churn),
 )  # fmt: skip

@@ -80,6 +80,7 @@ _ATTACKS: Final = (
            over_http(repeated(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n"))),
     Attack("odd requests", "pipelined GET requests with a header twice", "3 MB",
            over_http(repeated(_TWICE))),
+    Attack("empty lines", "empty lines before a request", "3 MB", over_http(repeated(b"\r\n"))),
     Attack("chunks", "one-byte chunks of a body to an unknown path", "3 MB",
            over_http(_CHUNKED + repeated(b"1\r\nx\r\n"))),
 )  # fmt: skip
