@@ -35,7 +35,7 @@ from hextrackr_server.errors import (
     SettingsError,
 )
 from hextrackr_server.storage.server_lock import ServerLock
-from hextrackr_server.telemetry.failures import log_failure
+from hextrackr_server.telemetry.failures import condition_of, log_failure
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +69,22 @@ DEFAULT_FOLDER = Path("data")
 MINIMUM_FREE_BYTES = 1 << 20
 _QUERY_CANCELED = "57014"
 _POSTGRES_URL = "DATABASE_URL must be a URL such as postgresql://user@host/name"
+
+
+def _shorten(record: logging.LogRecord) -> bool:
+    """Replace the traceback of a connection that has ended by its reason.
+
+    The pool logs it when it cannot roll a connection back.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    condition = None if error is None else condition_of(error)
+    if condition is not None and not logger.isEnabledFor(logging.DEBUG):
+        record.exc_info = None
+        record.msg, record.args = f"{record.getMessage()}: {condition.reason}", ()
+    return True
+
+
+logging.getLogger("sqlalchemy.pool.impl.QueuePool").addFilter(_shorten)
 
 
 class Backend(Protocol):

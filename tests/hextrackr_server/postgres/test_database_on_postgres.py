@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import Connection, create_engine, insert, select, text
+from sqlalchemy import Connection, create_engine, event, insert, select, text
 from sqlalchemy.exc import DBAPIError
 
 from hextrackr_server.errors import (
@@ -255,3 +255,24 @@ def test_error_of_an_operator_is_a_condition_and_the_next_statement_succeeds(
         assert connection.exec_driver_sql("SELECT 1").scalar() == 1
     backend.close()
     assert [each for each in caplog.records if each.exc_info] == []
+
+
+def test_connection_that_cannot_be_rolled_back_is_logged_in_one_line(
+    empty_postgres: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    backend = PostgresBackend(empty_postgres)
+
+    def fail(connection: Connection) -> None:
+        pid = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar()
+        with psycopg.connect(empty_postgres, autocommit=True) as other:
+            other.execute("SELECT pg_terminate_backend(%s, 300000)", (pid,))
+        raise SettingsError("the database cannot be opened")
+
+    event.listen(backend.engine, "begin", fail)
+    with pytest.raises(SettingsError), backend.engine.begin():
+        pass
+    event.remove(backend.engine, "begin", fail)
+    backend.close()
+    (line,) = [each for each in caplog.records if each.name.startswith("sqlalchemy.pool")]
+    assert line.getMessage().endswith(DATABASE_GONE)
+    assert line.exc_info is None
