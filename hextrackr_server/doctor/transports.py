@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from websockets.exceptions import InvalidHandshake, InvalidStatus, WebSocketException
+from websockets.sync.client import ClientConnection
 
 from hextrackr_server.doctor import intermediary
 from hextrackr_server.doctor.finding import Finding, Level, problem, quoted
@@ -31,6 +32,8 @@ _SETTLE_SECONDS: Final = 0.3
 _SESSIONS: Final = 8
 _REQUESTS: Final = (1, 2, 3)
 _CONNECT: Final = "40"
+#: A ping and a no-op, which no check awaits.
+_IGNORED: Final = frozenset({"2", "6"})
 _UNKNOWN_TRANSPORT: Final = 0
 _UNKNOWN_SESSION: Final = 1
 #: A refused WebSocket receives the text only.
@@ -205,8 +208,16 @@ def _connect(target: Target) -> str:
         if data is None:
             return "the first message is no handshake"
         connection.send(_CONNECT)
-        reply = str(connection.recv(timeout=_DELAY_SECONDS * 10))
+        reply = _reply(connection)
         return "" if reply.startswith("4") else f"unexpected answer {quoted(reply)}"
+
+
+def _reply(connection: ClientConnection) -> str:
+    """Return the next packet except pings and no-ops: some servers send one after the upgrade."""
+    while True:
+        packet = str(connection.recv(timeout=_DELAY_SECONDS * 10))
+        if packet not in _IGNORED:
+            return packet
 
 
 def check_upgrade(target: Target) -> Finding:
@@ -226,7 +237,7 @@ def _upgrade(target: Target, session: PollingSession) -> str:
             return f"unexpected answer {quoted(reply)} to the probe"
         connection.send("5")
         connection.send(_CONNECT)
-        reply = str(connection.recv(timeout=_DELAY_SECONDS * 10))
+        reply = _reply(connection)
         return "" if reply.startswith("4") else f"unexpected answer {quoted(reply)}"
 
 

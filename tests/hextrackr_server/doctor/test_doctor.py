@@ -15,6 +15,7 @@ from pathlib import Path
 from socketserver import BaseRequestHandler, ThreadingTCPServer
 
 import pytest
+from websockets.sync.server import ServerConnection, serve
 
 from hextrackr_server.doctor import (
     basics,
@@ -429,6 +430,23 @@ async def test_server_with_websocket_only_refuses_an_unknown_origin() -> None:
     report = await asyncio.to_thread(examine, target, Wishes(origin=ORIGIN, is_quick=True))
     await io.shutdown()
     assert [each.code for each in report.findings if each.level is Level.ERROR] == ["cors-missing"]
+
+
+def test_pings_and_no_ops_before_the_answer_are_ignored() -> None:
+    def handle(connection: ServerConnection) -> None:
+        connection.send(handshake())
+        assert connection.recv() == "40"
+        for packet in ("6", "2", '40{"sid":"x"}'):
+            connection.send(packet)
+
+    with serve(handle, "127.0.0.1", 0) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        port = server.socket.getsockname()[1]
+        found = transports.check_websocket(Target(f"http://127.0.0.1:{port}"))
+        server.shutdown()
+        thread.join()
+    assert found.level is Level.OK, found.message
 
 
 async def test_server_with_polling_only_has_no_problem() -> None:
