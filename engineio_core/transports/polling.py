@@ -203,7 +203,7 @@ class PollingTransport:
                         break
                 packet = next(payload, None)
                 if session.state is SessionState.OPEN and (
-                    self._is_reading_paused
+                    (self._is_reading_paused and self._on_read is None)
                     or (self._turn is not None and packet is not None and self._turn.is_over())
                 ):
                     self._hold(responder, packet, payload)
@@ -221,7 +221,7 @@ class PollingTransport:
             return
         if self._left is not None:
             self._deliver_rest(self._left)
-        elif not self._is_reading_paused:
+        elif not self._is_reading_paused or self._on_read is not None:
             self._resume()
 
     @property
@@ -230,8 +230,18 @@ class PollingTransport:
         return self._undelivered is not None
 
     def call_when_read(self, callback: Callable[[], None]) -> None:
-        """Call a function after the packets that wait, unless the client leaves before."""
+        """Call a function after the packets that wait, unless the client leaves before.
+
+        The packets do not wait until reading is resumed: the client polls no longer, so that it
+        would receive neither acks nor pings until then.
+        """
         self._on_read = callback
+        if self._is_reading_paused:
+            self._context.clock.call_soon(self._continue_upgrade)
+
+    def _continue_upgrade(self) -> None:
+        if self._left is None and not (self._turn is not None and self._turn.is_interrupted):
+            self._resume()
 
     def _hold(
         self, responder: Responder, packet: str | bytes | None, payload: Iterator[str | bytes]

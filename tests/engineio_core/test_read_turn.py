@@ -381,24 +381,39 @@ def test_upgrade_waits_for_the_turns_of_a_long_post() -> None:
 
 
 @pytest.mark.usefixtures("slow_machine")
-def test_upgrade_during_a_pause_waits_for_the_packets_of_the_post() -> None:
+@pytest.mark.parametrize("count", [3000, 20])
+def test_upgrade_during_a_pause_takes_effect_after_the_packets_of_the_post(count: int) -> None:
+    """Otherwise a client that polls no longer would receive neither acks nor pings."""
     server = Server()
-    client, _ = send_long_post(server, 3000)
+    other = server.open_websocket()
+    client, connection = server.open_polling(), server.connect()
     session = server.session
-    session.pause_reading()
-    server.clock.run()
-    before = len(server.received)
+
+    def receive(text: str) -> None:
+        server.received.append(text)
+        session.pause_reading()
+
+    session.on_text = receive
+    body = b"\x1e".join(b"4%06d" % number for number in range(count))
+    target = server.target(transport="polling", sid=client.sid)
+    connection.tcp.feed(http_request("POST", target, {}, body))
+    assert server.received == ["000000"]
     target = server.target(transport="websocket", sid=client.sid)
     websocket = server.connect()
     websocket.tcp.feed(
         http_request("GET", target, WEBSOCKET_HEADERS) + text_frame("5") + text_frame("4last")
     )
+    session.send_text("reply")
+    other.tcp.feed(text_frame("4other"))
     server.clock.run()
-    assert len(server.received) == before
+    assert connection.response().text == "ok"
+    server.received.remove("other")
+    assert server.received == [f"{number:06}" for number in range(count)]
+    assert session.transport.name == "websocket"
+    assert websocket.tcp.written.endswith(b"4reply")
     session.resume_reading()
     server.clock.run()
-    assert server.received == [*(f"{number:06}" for number in range(3000)), "last"]
-    assert session.transport.name == "websocket"
+    assert server.received[-1] == "last"
 
 
 @pytest.mark.usefixtures("slow_machine")
