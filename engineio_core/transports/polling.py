@@ -71,8 +71,8 @@ class PollingTransport:
 
     __slots__ = (
         "_body_hold", "_closed", "_context", "_decode", "_decorate", "_form", "_held_post",
-        "_is_reading_paused", "_left", "_next", "_on_read", "_poll", "_post", "_posted", "_turn",
-        "_undelivered", "_wake_planned", "max_packets", "session",
+        "_is_compressing", "_is_reading_paused", "_left", "_next", "_on_read", "_poll", "_post",
+        "_posted", "_turn", "_undelivered", "_wake_planned", "max_packets", "session",
     )  # fmt: skip
 
     name = "polling"
@@ -99,6 +99,7 @@ class PollingTransport:
         self._held_post: Responder | None = None
         self._next: str | bytes | None = None
         self._undelivered: Iterator[str | bytes] | None = None
+        self._is_compressing = False  # the response to the last poll
         self._is_reading_paused = False
         self._turn: ReadTurn | None = None  # of a long body, until its last packet
         self._left: str | None = None  # the reason why the client has left before the last packet
@@ -111,7 +112,7 @@ class PollingTransport:
 
     def poll(self, responder: Responder) -> None:
         """Answer a GET with the queued packets, or keep it pending until there are some."""
-        if self._poll is not None:
+        if self._poll is not None or self._is_compressing:
             # Like Node: the pending poll gets a close packet, the second poll an error.
             self._break_off(ProtocolError("overlap from client"), responder)
             return
@@ -464,6 +465,7 @@ class PollingTransport:
                 headers.append(("Content-Encoding", encoding))
                 headers.append(content_type)
                 responder.on_abort = self._answer_aborted
+                self._is_compressing = True
                 finish = partial(self._respond_compressed, responder, headers)
                 self._context.compressions.add(body, encoding, rule.level, finish)
                 return
@@ -477,6 +479,7 @@ class PollingTransport:
     def _respond_compressed(
         self, responder: Responder, headers: list[tuple[str, str]], body: bytes
     ) -> None:
+        self._is_compressing = False
         disable_xss_filter(responder.request, headers)
         self._decorate(responder.request, headers)
         responder.respond(HttpResponse(200, body, [*headers, NO_STORE]))

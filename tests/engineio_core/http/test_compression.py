@@ -138,6 +138,16 @@ def test_session_ends_when_its_client_leaves_while_the_response_is_compressed() 
 
 
 @pytest.mark.usefixtures("slow_machine")
+def test_second_poll_while_the_response_is_compressed_ends_the_session() -> None:
+    server = Server()
+    client, connection = poll_compressed(server, LONGER)
+    server.session.send_text("later")
+    assert client.poll().response().status == 400
+    assert server.reasons == ["transport error"]
+    assert gzip.decompress(connection.response().body) == b"4" + LONGER.encode()
+
+
+@pytest.mark.usefixtures("slow_machine")
 def test_session_close_keeps_the_response_that_is_compressed() -> None:
     server = Server()
     client, connection = poll_compressed(server, LONGER)
