@@ -6,9 +6,10 @@ The proxy forwards bytes without parsing them. It runs on one event loop.
 from __future__ import annotations
 
 import asyncio
+import random
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Any, Final
 
@@ -45,6 +46,8 @@ class CuttingProxy:
         self.connecting: set[asyncio.Task[None]] = set()
         self.is_empty = asyncio.Event()
         self.cuts = 0
+        #: Received pieces with this text are forwarded completely or not at all.
+        self.whole: bytes | None = None
         self._server: asyncio.Server
         self._find: Callable[[Direction, bytes], int] | None = None
         self._refuses_session = False
@@ -118,6 +121,29 @@ class CuttingProxy:
         except TimeoutError:
             self.cut(ending)
 
+    async def cut_often(
+        self,
+        rng: random.Random,
+        endings: Sequence[Ending],
+        count: int,
+        is_enough: Callable[[], bool],
+    ) -> None:
+        """Cut at random times and bytes, at least `count` times, until a condition holds.
+
+        On a busy machine, many cuts meet one attempt to connect: the further ones leave more time.
+        """
+        pause = 1.0
+        while self.cuts < count or not is_enough():
+            if self.cuts >= count:
+                pause *= 1.2
+            await asyncio.sleep(pause * rng.uniform(0.005, 0.16))
+            ending = rng.choice(endings)
+            if rng.random() < 0.4:
+                self.cut(ending)
+            else:
+                direction = rng.choice(list(Direction))
+                await self.cut_after(rng.randrange(1, 1500), direction, ending)
+
     async def cut_before(self, text: bytes, ending: Ending) -> None:
         """Cut before a text on its way to the client; the client receives the bytes before it."""
         self._prepare(
@@ -136,9 +162,11 @@ class CuttingProxy:
         position = self._find(direction, data) if self._find is not None else -1
         if position < 0:
             transport.write(data)
-        else:
-            transport.write(data[:position])
-            self.cut(self._ending)
+            return
+        if self.whole is not None and self.whole in data:
+            position = 0
+        transport.write(data[:position])
+        self.cut(self._ending)
 
 
 class _Link:

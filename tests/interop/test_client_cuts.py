@@ -21,7 +21,7 @@ import pytest
 
 from socketio_core.client import AsyncClient
 
-from .cutting_proxy import CuttingProxy, Direction, Ending
+from .cutting_proxy import CuttingProxy, Ending
 
 HERE = Path(__file__).parent
 SEED = int(os.environ.get("SEED", "20261128"))
@@ -72,19 +72,6 @@ async def counting_server(name: str) -> AsyncIterator[Server]:
         await process.wait()
 
 
-async def cut(proxy: CuttingProxy, endings: list[Ending]) -> None:
-    """Cut the connections of a proxy at random times and bytes."""
-    rng = random.Random(SEED)
-    for _ in range(CUTS):
-        await asyncio.sleep(rng.uniform(0.005, 0.16))
-        ending = rng.choice(endings)
-        if rng.random() < 0.4:
-            proxy.cut(ending)
-        else:
-            direction = rng.choice(list(Direction))
-            await proxy.cut_after(rng.randrange(1, 1500), direction, ending)
-
-
 @pytest.mark.parametrize("transports", ["polling", "websocket", "polling,websocket"])
 @pytest.mark.parametrize("name", ["ours", pytest.param("node", marks=pytest.mark.node)])
 async def test_all_events_arrive_once_after_many_lost_connections(
@@ -128,7 +115,10 @@ async def test_all_events_arrive_once_after_many_lost_connections(
                 client.emit("up", value, ack=lambda error, answer=None: acked.append(answer))
                 await asyncio.sleep(0.006)
 
-        await asyncio.gather(send(), cut(proxy, endings))
+        cutting = proxy.cut_often(
+            random.Random(SEED), endings, CUTS, lambda: len(recovered) > CUTS / 10
+        )
+        await asyncio.gather(send(), cutting)
         await everything.wait()
         while len(acked) < EVENTS:  # noqa: ASYNC110 - the server acknowledges the last events
             await asyncio.sleep(0.005)
@@ -138,6 +128,5 @@ async def test_all_events_arrive_once_after_many_lost_connections(
     assert report["applied"] == expected
     assert acked == expected
     assert proxy.cuts >= CUTS
-    # On a busy machine, several cuts meet one attempt to connect.
     assert len(recovered) > CUTS / 10
     assert recovered == [False] + [True] * (len(recovered) - 1)
