@@ -233,14 +233,21 @@ from socketio_core.client import Client
 client = Client(sys.argv[1], reconnection_delay=0.01, reconnection_delay_max=0.01)
 
 
+def raise_once(number, frame):
+    signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def interrupt(number):
-    if number == 2:
-        main = threading.main_thread().ident
-        while sys._current_frames()[main].f_code.co_name != "wait":
-            time.sleep(0.01)
-        os.kill(os.getpid(), signal.SIGINT)
+    # A signal just before the thread waits does not wake it: the next one does.
+    main = threading.main_thread().ident
+    while number == 2 and signal.getsignal(signal.SIGINT) is raise_once:
+        if sys._current_frames()[main].f_code.co_name == "wait":
+            os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.01)
 
 
+signal.signal(signal.SIGINT, raise_once)  # also if a shell ignores the signal
 client.manager.on("reconnect_attempt", interrupt)
 try:
     client.connect(retry=True)
