@@ -43,17 +43,25 @@ class Inflater:
         self._keeps_window = keeps_window
         self._decoder = zlib.decompressobj(wbits=-15)
 
-    def read(self, payload: bytes) -> bytes | None:
+    def read(self, fragments: list[bytes]) -> bytes | None:
         """Return the message, None if it is too large. Raises zlib.error or FinalBlockError.
 
-        The limit applies to the compressed size as well, as in the package ws of Node.
+        A compressed fragment may not be larger than the rest of the limit, in which websockets
+        differs from the package ws of Node: ws compares the size of all compressed fragments.
         """
         if not self._keeps_window:
             self._decoder = zlib.decompressobj(wbits=-15)
-        message = self._decoder.decompress(payload + TAIL, LIMIT + 1)
-        if self._decoder.eof:
-            raise FinalBlockError  # tests of the slow path cover them
-        return message if len(message) <= LIMIT and len(payload) <= LIMIT else None
+        message = b""
+        for number, fragment in enumerate(fragments, 1):
+            if len(fragment) > LIMIT - len(message):
+                return None
+            tail = TAIL if number == len(fragments) else b""
+            message += self._decoder.decompress(fragment + tail, LIMIT + 1 - len(message))
+            if self._decoder.eof:
+                raise FinalBlockError  # tests of the slow path cover them
+            if len(message) > LIMIT:
+                return None
+        return message
 
 
 def run(data: bytes) -> None:
@@ -102,7 +110,8 @@ def inflate(payloads: list[bytes], form: int) -> tuple[list[str | bytes], bool]:
     messages: list[str | bytes] = []
     for number, payload in enumerate(payloads):
         try:
-            message = payload if is_plain(number, form) else inflater.read(payload)
+            plain = is_plain(number, form)
+            message = payload if plain else inflater.read(divide_message(payload, form))
             if message is None or len(message) > LIMIT:
                 return messages, False
             messages.append(message.decode() if form & IS_TEXT else message)
@@ -111,18 +120,23 @@ def inflate(payloads: list[bytes], form: int) -> tuple[list[str | bytes], bool]:
     return messages, True
 
 
+def divide_message(payload: bytes, form: int) -> list[bytes]:
+    """Return the fragments of a message: one, or three of which one may be empty."""
+    if not form & FRAGMENTED:
+        return [payload]
+    first, second = len(payload) // 3, len(payload) // 2
+    return [payload[:first], payload[first:second], payload[second:]]
+
+
 def encode(payload: bytes, number: int, form: int) -> bytes:
-    """Return the frames of a message: one, or three of which one may be empty."""
+    """Return the frames of a message."""
     opcode = TEXT if form & IS_TEXT else BINARY
     rsv = 0 if is_plain(number, form) else COMPRESSED
-    if not form & FRAGMENTED:
-        return client_frame(opcode, payload, rsv=rsv)
-    first, second = len(payload) // 3, len(payload) // 2
-    return (
-        client_frame(opcode, payload[:first], fin=False, rsv=rsv)
-        + client_frame(CONT, payload[first:second], fin=False)
-        + client_frame(CONT, payload[second:])
-    )
+    first, *others = divide_message(payload, form)
+    wire = client_frame(opcode, first, fin=not others, rsv=rsv)
+    for left, fragment in enumerate(others, 1 - len(others)):
+        wire += client_frame(CONT, fragment, fin=left == 0)
+    return wire
 
 
 def seeds() -> list[bytes]:
@@ -136,6 +150,7 @@ def seeds() -> list[bytes]:
         *(bytes((form,)) + texts for form in forms),
         *(bytes((form | RAW,)) + data for form in (0, 2, 4, 16) for data in [*raw, stored[:-4]]),
         bytes((FRAGMENTED,)) + b"a" * 299 + b"\x1e" + b"a" * 301,
+        bytes((FRAGMENTED,)) + b"a" * 299 + b"\x1e" + b"a" * 296 + b"ored",
     ]
 
 
