@@ -41,7 +41,11 @@ class Server:
         return self._log.read_text()
 
     def pid(self, worker: str) -> int:
-        """Return the process id of a worker's last start."""
+        """Wait until a worker's start is logged, and return the process id of the last one."""
+        end = time.monotonic() + LIMIT
+        while not self.starts(worker):
+            assert time.monotonic() < end, self.log()
+            time.sleep(0.02)  # no event reports a line of another process
         return int(re.findall(rf"worker {worker} started as process (\d+)", self.log())[-1])
 
     def starts(self, worker: str) -> int:
