@@ -65,6 +65,7 @@ class Link(asyncio.Protocol):
         self._splitter = FrameSplitter(self._receive_hello)
         self._nonce = secrets.token_bytes(32)
         self._is_open = False
+        self._is_finished = False
         self._reason = "the connection closed"
         self._tcp: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -116,7 +117,7 @@ class Link(asyncio.Protocol):
             self._end_group()
         self.flushes += 1
         queue, self._queue = self._queue, []
-        if queue and self._tcp is not None:
+        if queue and self._tcp is not None and not self._is_finished:
             self._tcp.write(b"".join(queue))
 
     def close(self, reason: str) -> None:
@@ -125,6 +126,18 @@ class Link(asyncio.Protocol):
             self._reason = reason
             self._flush()
             self._tcp.close()
+
+    def finish(self, reason: str) -> None:
+        """Send the queued frames and no others, and let the peer close the link.
+
+        After a close of both directions, a write of the peer would fail, and the peer would lose
+        the frames that it has not read yet.
+        """
+        if self._tcp is not None and not self._tcp.is_closing() and not self._is_finished:
+            self._reason = reason
+            self._flush()
+            self._is_finished = True
+            self._tcp.write_eof()
 
     # -- the connection
 
@@ -139,6 +152,8 @@ class Link(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Receive frames; end the link at the first invalid one."""
         self._heard_at = asyncio.get_running_loop().time()
+        if self._is_finished:
+            return
         try:
             self._splitter.feed(data)
         except LinkError as error:

@@ -48,6 +48,8 @@ WINDOW: Final = 1024 * 1024
 IDLE_LIMIT: Final = 128 * 1024
 #: Admitted handshakes whose sessions have not opened yet.
 MAX_ADMITTED: Final = 4096
+#: Seconds in which the gateways read the last frames of an origin that stops.
+STOP_LIMIT: Final = 3.0
 
 
 @final
@@ -179,12 +181,17 @@ class Origin:
         """The number of linked gateways."""
         return len(self._gateways)
 
-    def close(self) -> None:
-        """Close all links after their queued frames."""
-        for link in list(self._gateways):
-            link.close("the origin stopped")
+    async def stop(self) -> None:
+        """End all links when the gateways have read their queued frames, or after STOP_LIMIT."""
         for task in self._tasks:
             task.cancel()
+        links = list(self._gateways)
+        for link in links:
+            link.finish("the origin stopped")
+        if links:
+            await asyncio.wait([link.closed for link in links], timeout=STOP_LIMIT)
+        for link in links:
+            link.close("the origin stopped")
 
     # -- called by links
 

@@ -88,7 +88,7 @@ class OriginApplication(Application):
             if self.settings.cluster_address is not None:
                 await asyncio.to_thread(self._withdraw)
         await super().shutdown()
-        self.origin.close()
+        await self.origin.stop()
         await self._tunnels.close()
         for _ in range(2):  # uvloop writes at the end of an iteration
             await asyncio.sleep(0)

@@ -62,7 +62,7 @@ class Relayed:
         """Close all links, and accept no others."""
         assert self._server is not None
         self._server.close()
-        self.origin.close()
+        await self.origin.stop()
         await self.linked(0)
 
     async def stop(self) -> None:
@@ -75,7 +75,7 @@ class Relayed:
         await self.io.shutdown()
         if self._server is not None:
             self._server.close()
-        self.origin.close()
+        await self.origin.stop()
         await self.linked(0)
 
 

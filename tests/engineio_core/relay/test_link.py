@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from engineio_core.relay import link as link_module
+from engineio_core.relay import origin as origin_module
 from engineio_core.relay.frames import VERSION, Hello, Kind, encode, encode_frame
 from engineio_core.relay.origin import Origin
 from socketio_core import SocketServer
-from tests.engineio_core.relay.support import SECRET, Relayed, until
+from tests.engineio_core.relay.support import SECRET, Client, Relayed, relayed, until
+from tests.helpers.waiting import settle
 
 
 async def test_gateway_with_another_secret_is_refused(
@@ -73,6 +75,39 @@ async def test_link_ends_when_the_peer_sends_nothing(
     with caplog.at_level(logging.WARNING):
         await until(lambda: "the peer has sent nothing for 0.1 seconds" in caplog.text)
     await server.stop()
+
+
+async def test_gateway_that_writes_before_it_reads_receives_the_last_frames_of_the_origin(
+    tmp_path: Path,
+) -> None:
+    io = SocketServer()
+    async with relayed(io, tmp_path, gateways=1) as server:
+        client = await Client.connect(server.ports[0])
+        link = server.gateways[0]._link
+        assert link is not None
+        assert link._tcp is not None
+        link._tcp.pause_reading()
+        io.emit("last")
+        stopping = asyncio.create_task(server.origin.stop())
+        await settle()
+        link.send(Kind.ALIVE)
+        await settle()
+        link._tcp.resume_reading()
+        assert await client.event() == ["last"]
+        await stopping
+
+
+async def test_origin_stops_when_a_gateway_does_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(origin_module, "STOP_LIMIT", 0.02)
+    async with relayed(SocketServer(), tmp_path, gateways=1) as server:
+        link = server.gateways[0]._link
+        assert link is not None
+        assert link._tcp is not None
+        link._tcp.pause_reading()
+        await server.origin.stop()
+        await server.linked(0)
 
 
 async def test_link_without_hello_ends_after_a_time_limit(
