@@ -62,6 +62,8 @@ def main() -> int:
         f"-runs={arguments.runs}" if arguments.runs else f"-max_total_time={ceil(arguments.time)}"
     )
     planned = arguments.runs * SECONDS_PER_RUN if arguments.runs else ceil(arguments.time)
+    for name in selected:
+        load(name)  # the imports of two threads may wait for each other
     with ThreadPoolExecutor(arguments.jobs) as pool:
         found = pool.map(
             lambda name: _run(
