@@ -11,7 +11,7 @@ from typing import Final
 
 from hextrackr_server.doctor import intermediary
 from hextrackr_server.doctor.finding import Finding, Level, problem
-from hextrackr_server.doctor.polling import TEXT, open_session
+from hextrackr_server.doctor.polling import TEXT, examined, open_session
 from hextrackr_server.doctor.remedies import REMEDIES
 from hextrackr_server.doctor.target import Answer, Target
 from hextrackr_server.doctor.transports import NoResponse
@@ -70,9 +70,10 @@ def check_upload_size(target: Target) -> Finding:
 def _send(target: Target, path: str, headers: dict[str, str], size: int) -> Answer | None:
     """Post a message of a size; return None if the connection ends without a response."""
     try:
-        return target.request("POST", path, headers=TEXT | headers, body=_PONG.ljust(size, b"."))
+        answer = target.request("POST", path, headers=TEXT | headers, body=_PONG.ljust(size, b"."))
     except NoResponse:
         return None
+    return examined(answer)
 
 
 def _is_too_large(target: Target, path: str, size: int) -> bool:
@@ -81,7 +82,7 @@ def _is_too_large(target: Target, path: str, size: int) -> bool:
     except NoResponse:
         # Some proxies end the connection instead; others end it if a body of any size is late.
         return not _ends_without_body(target, path)
-    return answer is not None and answer.status == _TOO_LARGE
+    return answer is not None and examined(answer).status == _TOO_LARGE
 
 
 def _ends_without_body(target: Target, path: str) -> bool:
@@ -95,9 +96,10 @@ def _ends_without_body(target: Target, path: str) -> bool:
 def _answer_to_upload(target: Target, path: str) -> Answer | None:
     """Return the response to an upload without a body, or None without a response."""
     try:
-        return target.request("POST", path)
+        answer = target.request("POST", path)
     except NoResponse:
         return None
+    return examined(answer)
 
 
 def _sized(size: int) -> str:

@@ -12,7 +12,13 @@ from typing import Final
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from hextrackr_server.doctor.finding import Finding, Level, problem
-from hextrackr_server.doctor.polling import handshake_data, interval_of, open_session, packets_of
+from hextrackr_server.doctor.polling import (
+    examined,
+    handshake_data,
+    interval_of,
+    open_session,
+    packets_of,
+)
 from hextrackr_server.doctor.remedies import REMEDIES
 from hextrackr_server.doctor.target import Target
 from hextrackr_server.doctor.transports import NoResponse
@@ -44,12 +50,12 @@ def check_idle_websocket(target: Target, ping_interval: float) -> Finding:
 
 
 def check_idle_poll(target: Target, ping_interval: float) -> Finding:
-    """Wait for the first ping in a poll."""
+    """Wait for the first ping in a poll. Raises HandshakeError for the status of a limit."""
     check = "idle poll"
     session = open_session(target, keeps_cookies=True)
     began = time.monotonic()
     try:
-        answer = session.poll(ping_interval + _MARGIN)
+        answer = examined(session.poll(ping_interval + _MARGIN))
     except TimeoutError:
         return _no_ping(check, ping_interval)
     except NoResponse:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from hextrackr_server.doctor.intermediary import LIMITED
 from hextrackr_server.doctor.target import REQUEST_SECONDS, Answer, Target
 
 _SEPARATOR: Final = "\x1e"
@@ -13,7 +14,7 @@ TEXT: Final = {"Content-Type": "text/plain;charset=UTF-8"}
 
 
 class HandshakeError(Exception):
-    """A response that is not an Engine.IO handshake."""
+    """A response that ends a check: no handshake, or a limit where a check needs an answer."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__(f"status {answer.status}")
@@ -79,6 +80,16 @@ def open_session(
     if data is None:
         raise HandshakeError(answer)
     return PollingSession(target, answer, data, keeps_cookies=keeps_cookies)
+
+
+def examined(answer: Answer) -> Answer:
+    """Return the response of a server to its request.
+
+    Raises HandshakeError for the statuses of a limit: the server may not have seen the request.
+    """
+    if answer.status in LIMITED:
+        raise HandshakeError(answer)
+    return answer
 
 
 def handshake_data(text: str) -> dict[str, Any] | None:

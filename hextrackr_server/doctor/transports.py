@@ -264,6 +264,7 @@ def _explain_status(target: Target, check: str, error: InvalidStatus) -> Finding
         or intermediary.is_full(answer)
         or intermediary.is_starting(answer)
         or answer.status in intermediary.REDIRECTS
+        or answer.status in intermediary.LIMITED
         or answer.value("www-authenticate")
     ):
         found = intermediary.explain(target, check, "the WebSocket", answer)

@@ -7,9 +7,8 @@ from typing import Final
 
 from websockets.exceptions import InvalidHandshake, InvalidStatus
 
-from hextrackr_server.doctor import intermediary
 from hextrackr_server.doctor.finding import Finding, Level, problem, quoted
-from hextrackr_server.doctor.polling import HandshakeError
+from hextrackr_server.doctor.polling import examined
 from hextrackr_server.doctor.remedies import REMEDIES
 from hextrackr_server.doctor.target import Answer, Target
 from hextrackr_server.doctor.transports import NoResponse
@@ -37,10 +36,16 @@ def check_own_origin(target: Target) -> Finding:
 
 
 def _refuses_origin(target: Target, origin: str) -> bool | None:
-    """Return whether the server refuses a WebSocket of an origin; None if it refuses any."""
+    """Return whether the server refuses a WebSocket of an origin; None if that is unknown.
+
+    A server that refuses any WebSocket, or a proxy that does, has not examined the origin.
+    """
     if _status_of_websocket(target, None) != _SWITCHED:
         return None
-    return _status_of_websocket(target, origin) in _REFUSED
+    status = _status_of_websocket(target, origin)
+    if status == _SWITCHED:
+        return False
+    return True if status in _REFUSED else None
 
 
 def _status_of_websocket(target: Target, origin: str | None) -> int:
@@ -94,7 +99,10 @@ def check_origin(target: Target, origin: str) -> Iterator[Finding]:
 
 def check_websocket_origin(target: Target, origin: str) -> Finding:
     """Check that pages of an origin may open a WebSocket."""
-    if _refuses_origin(target, origin):
+    refused = _refuses_origin(target, origin)
+    if refused is None:
+        return Finding("origin", Level.SKIPPED, "no WebSocket is possible", "no-websocket")
+    if refused:
         message = f"the server refuses a WebSocket of {origin}"
         return _error("origin", "cors-missing", message)
     return Finding("origin", Level.OK, f"pages of {origin} may open a WebSocket")
@@ -102,10 +110,7 @@ def check_websocket_origin(target: Target, origin: str) -> Finding:
 
 def _handshake(target: Target, origin: str) -> Answer:
     """Return the response to a page of an origin; a full server does not examine the origin."""
-    answer = target.request("GET", target.engine_url("polling"), headers={"Origin": origin})
-    if intermediary.is_full(answer):
-        raise HandshakeError(answer)
-    return answer
+    return examined(target.request("GET", target.engine_url("polling"), headers={"Origin": origin}))
 
 
 def _preflight(target: Target, origin: str) -> Finding:
@@ -115,7 +120,7 @@ def _preflight(target: Target, origin: str) -> Finding:
         "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": "content-type",
     }
-    answer = target.request("OPTIONS", target.engine_url("polling"), headers=asked)
+    answer = examined(target.request("OPTIONS", target.engine_url("polling"), headers=asked))
     if 200 <= answer.status < 300 and answer.values(_ALLOWED):
         return Finding(check, Level.OK, "answered")
     message = f"OPTIONS returned status {answer.status}" + (
@@ -126,7 +131,8 @@ def _preflight(target: Target, origin: str) -> Finding:
 
 def check_cookies(target: Target) -> Finding:
     """Check the attributes of the cookies that the handshake and the page set."""
-    answers = [target.request("GET", target.engine_url("polling")), target.get("/")]
+    requests = (target.engine_url("polling"), f"{target.prefix}/")
+    answers = [examined(target.request("GET", each)) for each in requests]
     cookies = [each for answer in answers for each in answer.values("set-cookie")]
     problems = dict.fromkeys(each for cookie in cookies for each in _problems(cookie, target))
     if problems:
@@ -162,8 +168,8 @@ def check_public_paths(target: Target) -> Iterator[Finding]:
 
 
 def _status(target: Target, method: str, path: str, headers: Mapping[str, str]) -> int:
-    answer: Answer = target.request(method, target.prefix + path, headers=headers)
-    return answer.status
+    answer = target.request(method, target.prefix + path, headers=headers)
+    return examined(answer).status
 
 
 def _error(check: str, code: str, message: str) -> Finding:

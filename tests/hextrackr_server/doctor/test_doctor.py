@@ -7,7 +7,7 @@ import json
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -294,6 +294,57 @@ def test_limit_of_the_request_rate_during_the_check_for_several_servers_is_repor
         run = transports.check_stickiness
         (found,) = examination._guarded(target, "stickiness", lambda: [run(target)])
     assert (found.code, found.remedy) == ("rate-limit", REMEDIES["rate-limit"])
+
+
+CHECKS: dict[str, Callable[[Target], Iterable[Finding]]] = {
+    "idle poll": lambda target: [patience.check_idle_poll(target, 25.0)],
+    "message size": lambda target: [limits.check_message_size(target)],
+    "upload size": lambda target: [limits.check_upload_size(target)],
+    "other origins": lambda target: [web.check_foreign_origin(target)],
+    "origin": lambda target: web.check_origin(target, ORIGIN),
+    "preflight": lambda target: [web._preflight(target, ORIGIN)],
+    "cookies": lambda target: [web.check_cookies(target)],
+    "metrics": web.check_public_paths,
+    "websocket": lambda target: [transports.check_websocket(target)],
+    "stickiness": lambda target: [transports.check_stickiness(target)],
+}
+#: The checks that open a session before the request that they examine.
+WITH_SESSION = {"idle poll", "message size", "stickiness"}
+
+
+@pytest.mark.parametrize(("status", "body"), [(429, ""), (503, "<html>")])
+@pytest.mark.parametrize("check", CHECKS)
+def test_limit_of_the_request_rate_during_a_check_is_its_only_finding(
+    check: str, status: int, body: str
+) -> None:
+    """The server has not seen the request that the check examines."""
+    first = [Response(200, handshake())] if check in WITH_SESSION else []
+    limited = Response(status, body, reads_body=True)
+    with run_stub(lambda _request: first.pop() if first else limited) as url:
+        target = Target(url)
+        found = list(examination._guarded(target, check, lambda: CHECKS[check](target)))
+    assert [each.remedy for each in found] == [REMEDIES["rate-limit"]]
+
+
+def test_limit_of_the_request_rate_at_any_request_adds_no_other_problem() -> None:
+    requests: list[str] = []
+    most = 1000
+    healthy = polling_server(poll=Response(200, "40{}\x1e2"), post=Response(200, "ok"))
+
+    def respond(request: Request) -> Response:
+        requests.append(request.path)
+        return healthy(request) if len(requests) <= most else Response(429)
+
+    def problems() -> set[str]:
+        requests.clear()
+        found = examine(target, Wishes(ORIGIN)).findings
+        return {each.code for each in found if each.level is Level.ERROR}
+
+    with run_stub(respond) as url:
+        target = Target(url)
+        others = problems()
+        for most in range(len(requests)):
+            assert problems() - others == {"rate-limit"}, most
 
 
 async def test_limit_of_sessions_of_an_address_is_reported() -> None:
