@@ -29,6 +29,7 @@ from socketio_core.adapters.streams.recovery import REQUEST_SECONDS, StreamsReco
 from socketio_core.adapters.streams.sessions import MAX_PID
 from socketio_core.testing import TestClient, TestServer
 from tests.helpers.redis_server import RedisServer, running_redis
+from tests.helpers.waiting import settle
 from tests.socketio_core.redis.conftest import PATIENCE, Pair, until
 
 MAIN = "/"
@@ -60,6 +61,49 @@ def names(client: TestClient) -> list[str]:
 
 def sessions(redis: RedisServer) -> int:
     return redis.command("KEYS", "sio:session:*").count(b"sio:session:")
+
+
+def position(pair: Pair) -> tuple[int, int]:
+    """Return the position of the last entry that the first server has read."""
+    return parse_position(pair.ios[0].main.adapter.current_offset()) or (0, 0)
+
+
+class Traffic:
+    """Events that both servers emit while a client changes servers.
+
+    Redis sets the pace: the events that follow ten others wait until a server has read one of
+    them. The events that follow 40 others wait until the client has changed servers again.
+    """
+
+    def __init__(self, pair: Pair, total: int) -> None:
+        self._pair = pair
+        self._total = total
+        self._sent = 0
+        self._changes = 0
+        self._task = asyncio.ensure_future(self._emit())
+
+    async def _emit(self) -> None:
+        while self._sent < self._total:
+            read = position(self._pair)
+            for _ in range(10):
+                self._pair.ios[self._sent % 2].emit("x", self._sent)
+                self._sent += 1
+                await asyncio.sleep(0)
+            await until(lambda read=read: position(self._pair) > read)  # type: ignore[misc]
+            await until(lambda: self._changes >= self._sent // 40)
+
+    async def next_change(self) -> bool:
+        """Wait until events follow the last change; return False if all events were emitted."""
+        sent = self._sent
+        await until(lambda: self._sent > sent or self._task.done())
+        if self._task.done():
+            self._task.result()
+            return False
+        return True
+
+    def changed(self) -> None:
+        """Note that the client has changed servers."""
+        self._changes += 1
 
 
 async def leave(pair: Pair, client: TestClient, redis: RedisServer) -> None:
@@ -106,10 +150,13 @@ async def test_local_events_arrive_in_the_order_of_emission(pair: Pair) -> None:
 async def test_offsets_increase_while_both_servers_emit(pair: Pair) -> None:
     """Node delivers own events at the reply of XADD (findings/redis-streams-adapter-order.sh)."""
     clients = [await server.connect() for server in pair.servers]
-    for _ in range(300):
+    for number in range(300):
+        read = position(pair)
         for io in pair.ios:
             io.emit("x")
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0)
+        if number % 10 == 0:
+            await until(lambda read=read: position(pair) > read)  # type: ignore[misc]
     for client in clients:
         await until(lambda client=client: len(client.received) == 600)  # type: ignore[misc]
         positions = [parse_position(args[-1]) or (0, 0) for _, args in client.received]
@@ -307,27 +354,16 @@ async def test_no_event_is_lost_or_doubled_while_a_client_changes_servers_unnoti
     client = await pair.servers[0].connect()
     pair.ios[0].emit("begin")
     await client.receive_event("begin")
-    total, sent = 400, 0
-
-    async def emit() -> None:
-        nonlocal sent
-        while sent < total:
-            pair.ios[sent % 2].emit("x", sent)
-            sent += 1
-            await asyncio.sleep(0)
-            if sent % 10 == 0:
-                await asyncio.sleep(0.003)
-
-    emitting = asyncio.ensure_future(emit())
+    total, number = 400, 0
+    traffic = Traffic(pair, total)
     received: list[int] = []
-    number = 0
-    while not emitting.done():
-        await asyncio.sleep(0.01)
+    while await traffic.next_change():
         number = 1 - number
         received += [args[0] for _, args in client.received]
         again = await pair.servers[number].connect(recovering=lost(client))
         assert again.id == client.id
         client = again
+        traffic.changed()
     await until(lambda: len(received) + len(client.received) >= total)
     received += [args[0] for _, args in client.received]
     assert sorted(received) == list(range(total))
@@ -423,22 +459,10 @@ async def test_no_event_is_lost_or_doubled_while_a_client_changes_servers(
     client = await pair.servers[0].connect()
     pair.ios[0].emit("begin")
     await client.receive_event("begin")
-    total, sent = 400, 0
-
-    async def emit() -> None:
-        nonlocal sent
-        while sent < total:
-            pair.ios[sent % 2].emit("x", sent)
-            sent += 1
-            await asyncio.sleep(0)
-            if sent % 10 == 0:
-                await asyncio.sleep(0.003)
-
-    emitting = asyncio.ensure_future(emit())
+    total, number = 400, 0
+    traffic = Traffic(pair, total)
     received: list[int] = []
-    number = 0
-    while not emitting.done():
-        await asyncio.sleep(0.01)
+    while await traffic.next_change():
         client.connection.cut()
         number = 1 - number
         await until(lambda: sessions(redis) == 1)
@@ -446,6 +470,7 @@ async def test_no_event_is_lost_or_doubled_while_a_client_changes_servers(
         received += [args[0] for _, args in client.received]
         assert again.id == client.id
         client = again
+        traffic.changed()
     last = client
     await until(lambda: len(received) + len(last.received) >= total)
     received += [args[0] for _, args in last.received]
@@ -565,7 +590,7 @@ async def test_restart_of_redis_under_load_loses_no_event(own_redis: RedisServer
             for _ in range(count):
                 pair.ios[0].emit("x", sent)
                 sent += 1
-                await asyncio.sleep(0.0005)
+                await settle()
 
         await emit(200)
         own_redis.stop()
