@@ -13,6 +13,7 @@ from .official_client import OfficialClient
 from .peers import (
     ASGI_FLOOR,
     C_FLOOR,
+    COMPILED_ASGI,
     COMPILED_ASYNC,
     COMPILED_FULL,
     COMPILED_METRICS,
@@ -75,6 +76,7 @@ class Experiment:
 
 _NAMES = {
     OURS_ASGI: "asgi_app",
+    COMPILED_ASGI: "asgi_app, compiled",
     OURS_ASYNC: "async handler",
     OURS_SYNC: "plain handler",
     COMPILED_ASYNC: "async handler, compiled",
@@ -110,7 +112,7 @@ _BOTH_HANDLERS = _contenders(
 )
 _ONE_HANDLER = _contenders(OURS_ASYNC, COMPILED_ASYNC, OLDER_ASYNC) + _RIVALS
 _WITH_NODE = _PURE_AND_COMPILED + _contenders(NODE)
-_UNDER_UVICORN = _contenders(OURS_ASGI, PYTHON_SOCKETIO)
+_UNDER_UVICORN = _contenders(OURS_ASGI, COMPILED_ASGI, PYTHON_SOCKETIO)
 _UVICORN_FLOOR = _contenders(ASGI_FLOOR)
 _LEAN_AND_FULL = _contenders(OURS_FULL, OURS_ASYNC, COMPILED_FULL, COMPILED_ASYNC)
 _LEAN_AND_METRICS = _contenders(OURS_METRICS, OURS_ASYNC, COMPILED_METRICS, COMPILED_ASYNC)

@@ -130,6 +130,12 @@ PYTHON_SOCKETIO = Peer(
 OURS_ASGI = Peer(
     "ours, asgi_app under uvicorn", (str(PEERS_PYTHON), "-m", "benchmarks.servers.ours_asgi")
 )
+COMPILED_ASGI = replace(
+    OURS_ASGI,
+    name="ours compiled, asgi_app under uvicorn",
+    checkout=COMPILED,
+    remedy=_COMPILED_REMEDY,
+)
 ASGI_FLOOR = Peer(
     "the floor under uvicorn", (str(PEERS_PYTHON), "-m", "benchmarks.servers.asgi_floor")
 )

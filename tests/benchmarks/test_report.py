@@ -149,6 +149,14 @@ def test_each_figure_belongs_to_contenders_of_an_experiment() -> None:
             assert figure.old in contenders[figure.experiment], figure.name
 
 
+def test_each_comparison_with_another_project_measures_both_builds() -> None:
+    contenders = {each.name: {one.name for one in each.contenders} for each in EXPERIMENTS}
+    figures = [each for each in FIGURES if each.base in ("Node", "python-socketio")]
+    assert {each.base for each in figures} == {"Node", "python-socketio"}
+    for figure in figures:
+        assert {figure.ours, figure.compiled} <= contenders[figure.experiment], figure.name
+
+
 async def test_contender_that_fails_is_named_and_the_others_are_measured() -> None:
     class Broken:
         """A workload whose server does not answer."""
