@@ -28,7 +28,7 @@ INTRODUCTION = """\
 HexTrackr's guide to Socket.IO has {rows} requirements. This page lists each of them, the
 behavior of the server, and the files in `tests/contract/` and `tests/interop/` that test it.
 
-{works} requirements are implemented, {not_applicable} do not apply, {missing} are missing. Where
+Implemented: {works}, not applicable: {not_applicable}, missing: {missing}. Where
 the guide has a defect, the server does what the guide intends; the third column describes it.
 
 `scripts/guide_coverage.py` writes this document from `docs/guide-requirements.toml` and the names
