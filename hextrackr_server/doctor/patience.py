@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from hextrackr_server.doctor.finding import Finding, Level, problem
 from hextrackr_server.doctor.polling import (
@@ -45,7 +45,7 @@ def check_idle_websocket(target: Target, ping_interval: float) -> Finding:
             if packet != _PING:
                 return Finding(check, Level.NOTE, f"unexpected packet {packet!r}", "unexpected")
             return _arrived(check, time.monotonic() - began)
-    except (InvalidHandshake, *NoResponse):
+    except (WebSocketException, *NoResponse):
         return Finding(check, Level.SKIPPED, "no WebSocket is possible", "no-websocket")
 
 

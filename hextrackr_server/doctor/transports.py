@@ -32,8 +32,9 @@ _SETTLE_SECONDS: Final = 0.3
 _SESSIONS: Final = 8
 _REQUESTS: Final = (1, 2, 3)
 _CONNECT: Final = "40"
+_PING: Final = "2"
 #: A ping and a no-op, which no check awaits.
-_IGNORED: Final = frozenset({"2", "6"})
+_IGNORED: Final = frozenset({_PING, "6"})
 _UNKNOWN_TRANSPORT: Final = 0
 _UNKNOWN_SESSION: Final = 1
 #: A refused WebSocket receives the text only.
@@ -140,6 +141,9 @@ def _measure_delay(target: Target, session: PollingSession) -> float | Finding:
         return _explain_post(target, posted)
     waiting.join()
     at, answer = arrived[0]
+    if isinstance(answer, Answer) and posted.status == 200 and packets_of(answer) == [_PING]:
+        poll()  # The ping was first; the next one follows its pong only.
+        at, answer = arrived[1]
     if isinstance(answer, Exception):
         message = f"a poll got no response: {str(answer) or type(answer).__name__}"
         return _error("polling", "delayed", message)

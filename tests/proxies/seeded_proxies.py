@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +14,9 @@ from tests.helpers.ports import reserve_port
 from tests.proxies.proxies import CERTIFICATE, KEY, TIMEOUT, find, wait_for_port
 
 METRICS_TOKEN: Final = "metrics-token-of-the-tests-0123456789"
+#: A timeout that is shorter than the ping interval of the hub `SLOW`, and long enough for its
+#: responses on a busy machine.
+SHORT_SECONDS: Final = 20
 _NGINX_GOOD: Final = """
         proxy_http_version 1.1;
         proxy_set_header Upgrade $http_upgrade;
@@ -29,8 +32,9 @@ _NGINX_GOOD: Final = """
 class Seed:
     """A configuration of a proxy, and the problems that it has.
 
-    `SERVER` and `OTHER` in the text are the addresses of two hubs, `PORT` is the port of the proxy,
-    `FOLDER` its folder. `codes` are the codes of the expected findings that need an action.
+    `SERVER`, `OTHER` and `SLOW` in the text are the addresses of two hubs, and of one with rare
+    pings; `PORT` is the port of the proxy, `FOLDER` its folder. `codes` are the codes of the
+    expected findings that need an action.
     """
 
     name: str
@@ -114,14 +118,19 @@ SEEDS: Final = (
     _nginx("correct"),
     _nginx("correct with an origin", origin=_ORIGIN),
     _nginx("no upgrade", "upgrade-header", location=_WITHOUT_UPGRADE),
-    _nginx("short timeout", "idle", location=_NGINX_GOOD.replace("60s", "1s")),
+    _nginx(
+        "short timeout",
+        "idle",
+        location=_NGINX_GOOD.replace("60s", f"{SHORT_SECONDS}s"),
+        to="http://SLOW",
+    ),
     _nginx("small bodies", "body-limit", bodies="2m"),
     _nginx(
         "cache",
         "cache",
         http="proxy_cache_path FOLDER/cache keys_zone=one:1m;",
         location=_NGINX_GOOD.replace("proxy_buffering off;", "proxy_buffering on;")
-        + "proxy_cache one; proxy_cache_valid 200 1m; "
+        + "proxy_cache one; proxy_cache_valid 200 1h; "
         "proxy_ignore_headers Cache-Control Expires Set-Cookie Vary;",
     ),
     _nginx(
@@ -148,7 +157,8 @@ SEEDS: Final = (
     _nginx(
         "delayed requests",
         "delayed",
-        http="limit_req_zone $binary_remote_addr zone=slow:1m rate=1r/s;",
+        # A packet is delayed by two seconds more than the poll that waits for it.
+        http="limit_req_zone $binary_remote_addr zone=slow:1m rate=30r/m;",
         more="location /socket.io/ { limit_req zone=slow burst=20; "
         f"proxy_pass http://SERVER; {_NGINX_GOOD} }}",
     ),
@@ -211,7 +221,7 @@ SEEDS: Final = (
     _nginx("HTTP/2 only", "http-2", listen="http2"),
     _haproxy("correct"),
     _haproxy("correct with TLS", scheme="https"),
-    _haproxy("short timeout", "idle", timeouts="1s"),
+    _haproxy("short timeout", "idle", timeouts=f"{SHORT_SECONDS}s", backend="server one SLOW"),
     _haproxy("no upgrade", "upgrade-header", frontend="http-request del-header Upgrade"),
     _haproxy(
         "two servers",
@@ -242,11 +252,16 @@ SEEDS: Final = (
 
 
 @contextmanager
-def run_seed(seed: Seed, folder: Path, hubs: tuple[str, str]) -> Iterator[str]:
-    """Run the proxy of a seed in front of two hubs until the block ends, and yield its URL."""
+def run_seed(seed: Seed, folder: Path, hubs: Mapping[str, str]) -> Iterator[str]:
+    """Run the proxy of a seed in front of its hubs until the block ends, and yield its URL.
+
+    `hubs` has the address of the hub for each word that a text contains.
+    """
     folder.mkdir()
     port = reserve_port()
-    text = seed.text.replace("SERVER", hubs[0]).replace("OTHER", hubs[1])
+    text = seed.text
+    for word, address in hubs.items():
+        text = text.replace(word, address)
     text = text.replace("PORT", str(port)).replace("FOLDER", str(folder))
     text = text.replace("TOKEN", METRICS_TOKEN)
     with (folder / "log").open("w+") as log:

@@ -8,19 +8,34 @@ from contextlib import ExitStack
 
 import pytest
 
-from hextrackr_server.doctor import limits
+from hextrackr_server.doctor import basics, limits, patience, target, transports
 from hextrackr_server.doctor.examination import Wishes, examine
 from hextrackr_server.doctor.finding import Level, Report
+from hextrackr_server.doctor.polling import PollingSession
 from hextrackr_server.doctor.remedies import REMEDIES
 from hextrackr_server.doctor.target import Target
 from tests.interop import program
 from tests.proxies.proxies import CERTIFICATE
-from tests.proxies.seeded_proxies import METRICS_TOKEN, SEEDS, Seed, run_seed
+from tests.proxies.seeded_proxies import METRICS_TOKEN, SEEDS, SHORT_SECONDS, Seed, run_seed
 
-#: Long enough for the timeouts of one second, and for the other checks meanwhile.
-PING_INTERVAL = "4"
+#: The words of the seeds for the hubs, and the ping intervals of the hubs in seconds.
+PING_INTERVALS = {"SERVER": 4, "OTHER": 4, "SLOW": 3 * SHORT_SECONDS}
+#: Seconds for a request on a busy machine.
+LIMIT = 120.0
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(900)]
+
+
+def be_patient(patch: pytest.MonkeyPatch) -> None:
+    """Give the checks the time that they need on a busy machine."""
+    patch.setitem(Target.request.__kwdefaults__, "seconds", LIMIT)
+    patch.setattr(PollingSession.poll, "__defaults__", (LIMIT,))
+    patch.setattr(target, "REQUEST_SECONDS", LIMIT)
+    patch.setattr(patience, "_MARGIN", LIMIT)
+    patch.setattr(basics, "_SKEW_WARNING", LIMIT)
+    patch.setattr(basics, "_SKEW_ERROR", LIMIT)
+    patch.setattr(transports, "_DELAY_TRIES", 5)
+    patch.setattr(limits, "_REFUSAL_SECONDS", 5.0)
 
 
 @pytest.fixture(scope="module")
@@ -29,26 +44,26 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Repo
     folder = tmp_path_factory.mktemp("doctor")
     with ExitStack() as stack, ThreadPoolExecutor(6) as threads:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
-        patch.setattr(limits, "_REFUSAL_SECONDS", 5.0)  # for a refusal on a busy machine
-        hubs = []
-        for name in ("one", "two"):
+        be_patient(patch)
+        hubs = {}
+        for name, ping_interval in PING_INTERVALS.items():
             (folder / name).mkdir()
             server = stack.enter_context(
                 program.run_server(
                     folder / name,
                     LOG_LEVEL="error",
                     TRUSTED_PROXIES="127.0.0.1",
-                    HEXTRACKR_PING_INTERVAL=PING_INTERVAL,
+                    HEXTRACKR_PING_INTERVAL=str(ping_interval),
                     HEXTRACKR_METRICS_TOKEN=METRICS_TOKEN,
                     HEXTRACKR_CORS_ORIGINS="https://app.example",
                 )
             )
-            hubs.append(server.url.removeprefix("http://"))
+            hubs[name] = server.url.removeprefix("http://")
         waiting = {}
         for number, seed in enumerate(SEEDS):
-            url = stack.enter_context(run_seed(seed, folder / str(number), (hubs[0], hubs[1])))
-            target = Target(url, ca=CERTIFICATE)
-            waiting[seed.name] = threads.submit(examine, target, Wishes(origin=seed.origin))
+            url = stack.enter_context(run_seed(seed, folder / str(number), hubs))
+            examined = Target(url, ca=CERTIFICATE)
+            waiting[seed.name] = threads.submit(examine, examined, Wishes(origin=seed.origin))
         yield {name: each.result() for name, each in waiting.items()}
 
 

@@ -326,7 +326,11 @@ def test_limit_of_the_request_rate_during_a_check_is_its_only_finding(
     assert [each.remedy for each in found] == [REMEDIES["rate-limit"]]
 
 
-def test_limit_of_the_request_rate_at_any_request_adds_no_other_problem() -> None:
+@pytest.mark.parametrize("is_quick", [True, False])
+def test_limit_of_the_request_rate_at_any_request_adds_no_other_problem(
+    is_quick: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transports, "_DELAY_SECONDS", 300.0)  # on a busy machine
     requests: list[str] = []
     most = 1000
     healthy = polling_server(poll=Response(200, "40{}\x1e2"), post=Response(200, "ok"))
@@ -337,14 +341,16 @@ def test_limit_of_the_request_rate_at_any_request_adds_no_other_problem() -> Non
 
     def problems() -> set[str]:
         requests.clear()
-        found = examine(target, Wishes(ORIGIN)).findings
+        found = examine(target, Wishes(ORIGIN, is_quick=is_quick)).findings
         return {each.code for each in found if each.level is Level.ERROR}
 
     with run_stub(respond) as url:
         target = Target(url)
         others = problems()
         for most in range(len(requests)):
-            assert problems() - others == {"rate-limit"}, most
+            found = problems() - others
+            # The last request may be that of the idle WebSocket, which is then left out.
+            assert found == {"rate-limit"} or (not found and not is_quick), most
 
 
 async def test_limit_of_sessions_of_an_address_is_reported() -> None:
@@ -603,6 +609,18 @@ def test_poll_without_its_packet_is_reported() -> None:
     assert codes(polling_server(poll=Response(200, "6"), post=Response(200))) == {"delayed"}
 
 
+def test_ping_before_the_answer_to_a_packet_is_ignored() -> None:
+    polls = iter(["2", '40{"sid":"x"}'])
+
+    def respond(request: Request) -> Response:
+        if request.method == "GET" and "sid=" in request.path:
+            return Response(200, next(polls))
+        return Response(200, handshake())
+
+    assert codes(respond) == {"cacheable"}
+    assert list(polls) == []
+
+
 def test_poll_without_a_response_is_reported() -> None:
     assert codes(polling_server(poll=Response(None), post=Response(200))) == {"delayed"}
 
@@ -679,6 +697,17 @@ def test_end_of_an_idle_poll_is_explained(response: Response, code: str) -> None
 def test_idle_websocket_is_left_out_when_none_is_possible() -> None:
     with run_stub(answers()) as url:
         assert patience.check_idle_websocket(Target(url), 25.0).code == "no-websocket"
+
+
+def test_idle_websocket_is_left_out_when_its_proxy_ends_it_at_once() -> None:
+    with serve(lambda connection: None, "127.0.0.1", 0) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        port = server.socket.getsockname()[1]
+        found = patience.check_idle_websocket(Target(f"http://127.0.0.1:{port}"), 25.0)
+        server.shutdown()
+        thread.join()
+    assert found.code == "no-websocket"
 
 
 # -- limits
