@@ -154,6 +154,17 @@ FAULTS: Final = (
         (f"{DRAIN}test_hub_ends_in_order_when_a_process_is_killed_while_it_drains",),
     ),
     Fault(
+        "processes of a hub",
+        "the application cannot start, or has not started when a signal arrives",
+        "all end at once; the log has the reason",
+        (
+            f"{HUB}/cluster/test_listening.py::"
+            "test_gateway_that_was_never_linked_ends_after_a_signal",
+            f"{HUB}/cluster/test_supervisor.py::"
+            "test_supervisor_ends_when_the_configuration_of_a_worker_is_invalid",
+        ),
+    ),
+    Fault(
         "import, upload, KEV, notification, report, maintenance, event log",
         "full disk",
         "one line in the log; the user reads the reason; nothing half-written",

@@ -49,21 +49,21 @@ class GatewayServer:
         link = asyncio.create_task(self._gateway.run(connect), name="link to the application")
         watch_parent(loop, lambda: os.kill(os.getpid(), signal.SIGTERM))
         async with StopSignals(self.engine.reload_tls, is_supervised=True) as signals:
+            if self._router is not None:
+                self._router.open()
+                self._name_owners()
+            starting = asyncio.create_task(self._start(descriptors, on_listening))
+            stopping = asyncio.create_task(signals.wait())
             try:
-                if self._router is not None:
-                    self._router.open()
-                    self._name_owners()
-                # Connections have waited for this gateway: it does not refuse them for the moment
-                # that the link takes.
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(LINK_SECONDS):
-                        await self._gateway.linked()
-                for descriptor in descriptors:
-                    await self.engine.listen(fd=descriptor, ssl=load_tls(self._settings))
-                await self._gateway.linked()
-                on_listening()
-                await signals.wait()
+                # The application may never start: a signal also ends a gateway without a link.
+                await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                if starting.done():
+                    await starting
+                await stopping
             finally:
+                for task in (starting, stopping):
+                    task.cancel()
+                await asyncio.gather(starting, stopping, return_exceptions=True)
                 if self._router is not None:
                     self._owners_timer.cancel()
                     self._router.drain()
@@ -74,6 +74,17 @@ class GatewayServer:
                     self._router.close()
                 await asyncio.sleep(0)  # the link sends the ends of the sessions first
                 link.cancel()
+
+    async def _start(self, descriptors: Sequence[int], on_listening: Callable[[], None]) -> None:
+        # Connections have waited for this gateway: it does not refuse them for the moment that the
+        # link takes.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LINK_SECONDS):
+                await self._gateway.linked()
+        for descriptor in descriptors:
+            await self.engine.listen(fd=descriptor, ssl=load_tls(self._settings))
+        await self._gateway.linked()
+        on_listening()
 
     def _name_owners(self) -> None:
         """Expect sessions at all gateways, also at one that had ended and has started again."""

@@ -102,19 +102,26 @@ class Worker:
         if self._ready >= 0 and select.select([self._ready], [], [], seconds)[0]:
             self.was_ready |= os.read(self._ready, 1) == b"1"
 
-    def ended(self, code: int) -> None:
-        """Plan the next start of a process that has ended."""
+    def ended(self, code: int) -> bool:
+        """Plan the next start of a process that has ended; return False if there is none.
+
+        A process that was never ready and ends with `CONFIGURATION` does not start again.
+        """
         now = time.monotonic()
         lasted = now - self.started_at
         self.wait_until_ready(0)
         self.pid = 0
         self._close_ready()
+        if code == CONFIGURATION and not self.was_ready:
+            logger.error("worker %s cannot start with these settings: the server ends", self.name)
+            return False
         self._delay = FIRST_DELAY if lasted >= STEADY else min(LONGEST_DELAY, self._delay * 2)
         self.start_at = now + self._delay
         logger.warning(
             "worker %s ended with %s after %.1f s: it starts again in %.1f s",
             self.name, describe_exit(code), lasted, self._delay,
         )  # fmt: skip
+        return True
 
     def has_stopped(self) -> bool:
         """Return whether the process has ended after a signal to stop."""
@@ -198,8 +205,7 @@ class Supervisor:
             pid, status = os.waitpid(worker.pid, os.WNOHANG)
             if pid:
                 code = os.waitstatus_to_exitcode(status)
-                worker.ended(code)
-                if code == CONFIGURATION and not worker.was_ready:
+                if not worker.ended(code):
                     self._code = code
 
     def _restart_one_by_one(self) -> None:

@@ -181,6 +181,12 @@ def test_exit_code_is_0_after_one_signal(kind: str, tmp_path: Path) -> None:
     [
         (["serve", "--unknown"], 2, "unrecognized arguments"),
         (["serve", "--port", "70000"], 1, "hextrackr-server: "),
+        (["serve", "--port", "0", "--database", "missing/hub.db"], 1, "missing of the database"),
+        (
+            ["serve", "--port", "0", "--workers", "2", "--database", "missing/hub.db"],
+            1,
+            "missing of the database",
+        ),
         (["check"], 0, ""),
         (["health", "--url", "http://127.0.0.1:1"], 1, ""),
         (["health", "--url", "nonsense"], 1, "--url must be an address"),
@@ -195,6 +201,7 @@ def test_exit_codes_of_commands(arguments: list[str], code: int, text: str, tmp_
     assert done.returncode == code, done.stderr
     assert text in done.stderr
     assert "Traceback" not in done.stderr
+    assert "is killed" not in done.stderr
 
 
 @pytest.mark.parametrize(

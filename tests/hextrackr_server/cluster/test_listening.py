@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import signal
 import socket
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from hextrackr_server.cluster.processes import _open_sockets
 from hextrackr_server.cluster.rendezvous import Rendezvous
 from hextrackr_server.config.settings import Settings
 from socketio_core.workers import sockets as worker_sockets
+from tests.helpers.waiting import LIMIT, until
 
 GATEWAYS, CLIENTS = 4, 80
 
@@ -107,3 +110,20 @@ async def test_gateway_accepts_connections_after_its_link(
         rendezvous.remove()
     before = steps[: steps.index("listens")]
     assert before == ["waits for the link", *(["linked"] if is_linked else [])]
+
+
+async def test_gateway_that_was_never_linked_ends_after_a_signal(tmp_path: Path) -> None:
+    """The application may not have started, for example because its database is missing."""
+    settings = Settings(port=0, database=tmp_path / "hub.db", jwt_secret=b"s" * 32, workers=2)
+    rendezvous = Rendezvous.create(settings)
+    try:
+        former = signal.getsignal(signal.SIGTERM)
+        server = GatewayServer(settings, rendezvous, 0)
+        serving = asyncio.create_task(server.serve([], lambda: None))
+        await until(lambda: signal.getsignal(signal.SIGTERM) != former)
+        os.kill(os.getpid(), signal.SIGTERM)
+        async with asyncio.timeout(LIMIT):
+            await serving
+    finally:
+        rendezvous.remove()
+    assert signal.getsignal(signal.SIGTERM) == former

@@ -198,6 +198,10 @@ def test_workers_end_when_the_supervisor_was_killed(tmp_path: Path) -> None:
 def test_supervisor_ends_when_the_configuration_of_a_worker_is_invalid(tmp_path: Path) -> None:
     with supervisor(tmp_path, '[[Worker("bad", invalid)], [work("second")]]') as running:
         assert running.end() == 78
+        assert running.process.stderr is not None
+        errors = running.process.stderr.read()
+    assert "worker bad cannot start with these settings: the server ends" in errors
+    assert "starts again" not in errors
 
 
 @pytest.mark.parametrize(
