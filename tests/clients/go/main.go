@@ -14,7 +14,7 @@ import (
 	"github.com/zishang520/socket.io/v3/pkg/types"
 )
 
-const limit = 60 * time.Second
+const limit = 270 * time.Second
 
 func check(err error) {
 	if err != nil {

@@ -10,7 +10,7 @@ import org.json.JSONArray;
  * {@code user-started-editing}. Arguments: URL, token, transports separated by commas.
  */
 public class Watch {
-    private static final long LIMIT_MS = 60_000;
+    private static final long LIMIT_MS = 270_000;
 
     public static void main(String[] arguments) throws InterruptedException {
         IO.Options options = new IO.Options();

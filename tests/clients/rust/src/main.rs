@@ -4,7 +4,7 @@ use rust_socketio::{ClientBuilder, Event, Payload, RawClient, TransportType};
 use serde_json::json;
 use std::{env, process, thread, time::Duration};
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(270);
 
 fn main() {
     let arguments: Vec<String> = env::args().collect();
