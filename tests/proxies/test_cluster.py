@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,10 +54,22 @@ async def test_clients_stay_on_one_of_two_servers_behind_the_proxy(
             await driver.ask(client, "emit", {}, "last", client)
         assert [(await driver.ask(client, "whoami"))["node"] for client in names] == nodes
         for client in names:
-            found = await driver.events_until(client, "last")
+            found = await _received(driver, client, len(names))
             assert sorted(number for event, number in found if event == "news") == list(
                 range(CLIENTS)
             )
+
+
+async def _received(driver: Clients, client: str, senders: int) -> list[list[Any]]:
+    """Return the events of a client up to the last one of each sender, which follows its news."""
+    found: list[list[Any]] = []
+
+    async def is_complete() -> bool:
+        found.extend(await driver.events(client))
+        return sum(event[0] == "last" for event in found) == senders
+
+    await until(is_complete)
+    return found
 
 
 async def _all_count_two(driver: Clients, names: list[str]) -> bool:
