@@ -5,18 +5,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol, final
+from typing import final
 
 from engineio_core.clock import Clock
 from engineio_core.errors import ProtocolError
 from engineio_core.heartbeat import Heartbeat, HeartbeatTarget
-
-
-class PingedTarget(HeartbeatTarget, Protocol):
-    """The members of a session whose client sends pings."""
-
-    def _send_pong(self) -> None:
-        """Answer a ping with a pong packet without data."""
 
 
 @final
@@ -38,7 +31,7 @@ class ClientHeartbeat:
         """Wait for the first ping of a session."""
         self._queue.expect(session, self._clock.time() + self._patience)
 
-    def ping(self, session: PingedTarget) -> None:
+    def ping(self, session: HeartbeatTarget) -> None:
         """Answer a ping, and wait for the next."""
         if self.check(session):
             self.stop(session)

@@ -8,7 +8,7 @@ releases its session immediately and stays in its queue, empty, until it is due.
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, Protocol, final
+from typing import Any, final
 
 from engineio_core.clock import Clock
 from engineio_core.errors import ProtocolError
@@ -28,8 +28,13 @@ class Deadline:
         self.transferred = session._measure_transfer() if is_pinged else 0
 
 
-class HeartbeatTarget(Protocol):
-    """The members of a session that the heartbeat uses."""
+class HeartbeatTarget:
+    """The base of sessions: the members that both heartbeats use.
+
+    A base class, not a protocol: a compiled build reads its fields and calls its methods directly.
+    """
+
+    __slots__ = ("_awaits_packet", "_deadline", "_is_reading_paused")
 
     _deadline: Deadline | None
     """The current deadline of the session, if any."""
@@ -43,12 +48,19 @@ class HeartbeatTarget(Protocol):
 
     def _send_ping(self) -> None:
         """Send a ping packet."""
+        raise NotImplementedError
+
+    def _send_pong(self) -> None:
+        """Answer a ping of a client of revision 3 with a pong packet without data."""
+        raise NotImplementedError
 
     def _pong_overdue(self) -> None:
         """Close with reason "ping timeout"."""
+        raise NotImplementedError
 
     def _measure_transfer(self) -> int:
         """Return a number that grows by each byte of a long transfer that may delay the pong."""
+        raise NotImplementedError
 
 
 @final

@@ -23,7 +23,7 @@ from engineio_core.codec import packet as packets
 from engineio_core.codec.encoded_packet import PING_PACKET, PONG_PACKET, EncodedPacket
 from engineio_core.counts import EngineCounts
 from engineio_core.errors import CloseReason, ProtocolError, SessionClosedError
-from engineio_core.heartbeat import Deadline, Heartbeat
+from engineio_core.heartbeat import Heartbeat, HeartbeatTarget
 from engineio_core.http.compression import CompressionQueue
 from engineio_core.iteration import Iteration
 from engineio_core.noop import noop
@@ -81,7 +81,7 @@ class SessionContext(NamedTuple):
 
 
 @final
-class Session:
+class Session(HeartbeatTarget):
     """One connection of a client, from its handshake to its end, across a change of transport.
 
     Assign `on_text(str)`, `on_binary(bytes)`, `on_close(reason, description)`, `on_upgrade()` and
@@ -93,11 +93,10 @@ class Session:
     """
 
     __slots__ = (
-        "_accounts", "_awaits_packet", "_candidate", "_closing_timer", "_context", "_deadline",
-        "_is_reading_paused", "_is_stranger", "_on_binary", "_on_close", "_on_drain", "_on_packet",
-        "_on_text", "_on_upgrade", "_outbox", "_outbox_size", "_progress_timer", "_taken",
-        "_traffic", "_unsent", "_upgrade_state", "_volatile_sent_in", "_waiters", "_websocket",
-        "request", "sid", "state", "transport",
+        "_accounts", "_candidate", "_closing_timer", "_context", "_is_stranger", "_on_binary",
+        "_on_close", "_on_drain", "_on_packet", "_on_text", "_on_upgrade", "_outbox",
+        "_outbox_size", "_progress_timer", "_taken", "_traffic", "_unsent", "_upgrade_state",
+        "_volatile_sent_in", "_waiters", "_websocket", "request", "sid", "state", "transport",
     )  # fmt: skip
 
     def __init__(
@@ -129,7 +128,7 @@ class Session:
         self._unsent = (0, 0)
         self._progress_timer: Any = None
         # Heartbeat, upgrade, end
-        self._deadline: Deadline | None = None
+        self._deadline = None
         self._awaits_packet = False
         self._volatile_sent_in = -1  # the number of an iteration of the event loop
         is_polling = transport.name == "polling"
@@ -565,6 +564,9 @@ class Session:
         A WebSocket or WebTransport stream whose client reads slowly is not read either: its pong
         waits until the client has taken the outbox.
         """
+        websocket = self._websocket
+        if websocket is not None:
+            return websocket.partial_amount() + self._taken - websocket.buffered_amount()
         transport = self.transport
         size = transport.partial_amount()
         if transport.name != "polling":

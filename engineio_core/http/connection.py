@@ -294,6 +294,7 @@ class HttpConnection(asyncio.Protocol):
             keep_alive=lines.keep_alive,
             is_http10=False,
             has_body=stop > end,
+            is_checked=True,
         )
         return True
 
@@ -373,6 +374,7 @@ class HttpConnection(asyncio.Protocol):
         keep_alive: bool,
         is_http10: bool,
         has_body: bool,
+        is_checked: bool = False,
         raw_headers: list[tuple[bytes, bytes]] | None = None,
     ) -> None:
         if target == "*" and method != "OPTIONS":
@@ -386,6 +388,7 @@ class HttpConnection(asyncio.Protocol):
                 remote_address=self.peer,
                 remote_port=self.peer_port,
                 secure=self.secure,
+                is_checked=is_checked,
             )
         except InvalidTargetError as error:
             raise h11.RemoteProtocolError(str(error)) from None

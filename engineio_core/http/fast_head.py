@@ -105,6 +105,7 @@ def read_lines(data: bytes) -> HeaderLines | None:
     for name in _RARE:
         if name in headers:
             return None
-    # RFC 9112, section 6.3: a request without a length has no body.
-    length = headers.get("content-length", "0")
+    length = headers.get("content-length")
+    if length is None:
+        return HeaderLines(data, headers, 0)  # RFC 9112, section 6.3: no length, no body
     return HeaderLines(data, headers, int(length)) if _LENGTH.fullmatch(length) else None

@@ -82,10 +82,12 @@ class HttpRequest:
         remote_address: str = "",
         remote_port: int = 0,
         secure: bool = False,
+        is_checked: bool = False,
     ) -> None:
+        """Create a request; `is_checked` means that the characters of `target` are valid."""
         self.method = method
         self.target = target
-        self.path, query = split_target(target)
+        self.path, query = split_target(target, is_checked=is_checked)
         self.query = parse_query(query)
         self.headers = headers
         self.host = headers.get("host", "")
@@ -191,9 +193,12 @@ def plain_address(text: str) -> str:
     return text if mapped is None else str(mapped)
 
 
-def split_target(target: str) -> tuple[str, str]:
-    """Split a request target into path and query. Raises InvalidTargetError."""
-    if not is_target(target):
+def split_target(target: str, *, is_checked: bool = False) -> tuple[str, str]:
+    """Split a request target into path and query. Raises InvalidTargetError.
+
+    `is_checked` means that the characters of the target are valid.
+    """
+    if not (is_checked or is_target(target)):
         raise InvalidTargetError("the request target must consist of visible ASCII characters")
     if target == "*":
         return "*", ""  # RFC 9112, section 3.2.4: OPTIONS for the server as a whole
