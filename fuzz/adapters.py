@@ -26,7 +26,6 @@ class Socket(FakeSocket):
     def __init__(self, socket_id: str, adapter: ClusterAdapter) -> None:
         super().__init__(socket_id)
         self._adapter = adapter
-        self.is_connected = True
 
     def join(self, *rooms: str) -> None:
         """Join rooms as a socket of the server does."""
@@ -39,9 +38,8 @@ class Socket(FakeSocket):
             self._adapter.remove(self, room)
 
     def disconnect(self, close: bool) -> None:
-        """Record that the socket was disconnected."""
+        """Accept the disconnect of another server."""
         assert isinstance(close, bool)
-        self.is_connected = False
 
 
 class Server:
@@ -62,7 +60,6 @@ class Server:
             lambda data, compress: (next(ids), packets), None,
         )  # fmt: skip
         factory.start()
-        self.escaped: Exception | None = None
         for socket_id, rooms in (("a", ("a",)), ("b", ("b", "red"))):
             socket = Socket(socket_id, self.adapter)
             self.sockets[socket_id] = socket

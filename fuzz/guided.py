@@ -41,10 +41,6 @@ def main(name: str, failures: Path, arguments: list[str]) -> None:
     if target.borders:
         parts = PartMutator(target.borders, target.tokens)
 
-        def mutate_part(part: bytes) -> bytes:
-            changed: bytes = atheris.Mutate(part, len(part) + 8)
-            return changed
-
         def mutate(data: bytes, size: int, seed: int) -> bytes:
             if seed & 1 or not data:
                 changed: bytes = atheris.Mutate(data, size)

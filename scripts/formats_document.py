@@ -1,11 +1,7 @@
-"""Write docs/formats.md from the format profiles and the sample exports.
-
-`--check` writes nothing and fails if the document is out of date.
-"""
+"""Write docs/formats.md from the format profiles and the sample exports."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -159,17 +155,5 @@ def _names(texts: Iterable[str]) -> str:
     return ", ".join(f"`{text}`" for text in texts)
 
 
-def main(arguments: list[str]) -> int:
-    """Write the document or compare it; return the exit code."""
-    text = render()
-    if "--check" in arguments:
-        if not DOCUMENT.exists() or DOCUMENT.read_text("utf-8") != text:
-            print("docs/formats.md is out of date: run scripts/formats_document.py")
-            return 1
-        return 0
-    DOCUMENT.write_text(text, "utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    DOCUMENT.write_text(render(), "utf-8")

@@ -2,15 +2,13 @@
 
 docs/guide-requirements.toml contains the requirement and the behavior of the server for each row.
 The row numbers in the names of the tests in tests/contract/ and tests/interop/ add the tests:
-`test_s057_...` covers row S57, `test_s042_s045_...` covers both rows. With `--check`, the script
-only compares the document and exits with 1 if it is out of date.
+`test_s057_...` covers row S57, `test_s042_s045_...` covers both rows.
 """
 
 from __future__ import annotations
 
 import ast
 import re
-import sys
 import tomllib
 from pathlib import Path
 from typing import NamedTuple
@@ -98,17 +96,5 @@ def render() -> str:
     return INTRODUCTION.format(rows=LAST_ROW, **counts) + "\n".join(lines) + "\n"
 
 
-def main(arguments: list[str]) -> int:
-    """Write the document or compare it, and return the exit code."""
-    text = render()
-    if "--check" in arguments:
-        if not DOCUMENT.exists() or DOCUMENT.read_text("utf-8") != text:
-            print("docs/guide-coverage.md is out of date: run scripts/guide_coverage.py")
-            return 1
-        return 0
-    DOCUMENT.write_text(text, "utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    DOCUMENT.write_text(render(), "utf-8")

@@ -13,8 +13,6 @@ RANKED_SEVERITIES = ("Unknown", "Info", "Low", "Medium", "High", "Critical")
 #: Lifecycle states by the number that is stored for them. Findings below RESOLVED are open.
 LIFECYCLE_STATES = ("active", "reopened", "resolved")
 ACTIVE, REOPENED, RESOLVED = range(3)
-#: The states of an open finding as words.
-OPEN_STATES = LIFECYCLE_STATES[:RESOLVED]
 
 
 def digest(values: Iterable[str | None]) -> bytes:

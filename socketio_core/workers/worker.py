@@ -43,7 +43,6 @@ class Worker:
         self._environment = environment
         self._bus = Bus(environment)
         self._router: Router | None = None
-        self._control: FrameLink | None = None
         self._is_orphan = False
         self._peers_known = asyncio.Event()
         self._stopped = asyncio.Event()
@@ -69,7 +68,7 @@ class Worker:
         router = self._router = Router(environment, io.engine)
         router.open()
         await self._bus.open()
-        control = self._control = FrameLink(self._received, self._supervisor_lost)
+        control = FrameLink(self._received, self._supervisor_lost)
         await loop.connect_accepted_socket(
             lambda: control, socket.socket(fileno=environment.control)
         )

@@ -21,7 +21,6 @@ from fuzz.plain import run_plainly
 from fuzz.slow_inputs import SlowInputError, SlowInputs
 from fuzz.target import Target, names
 
-MILLION = 1_000_000
 STATISTICS = b"#2000 DONE cov: 41 ft: 60\nstat::number_of_executed_units: 2000\n"
 
 
