@@ -6,6 +6,7 @@ from itertools import count
 from typing import Any, final
 
 from socketio_core.adapters.cluster.adapter import ClusterAdapter
+from socketio_core.adapters.cluster.table import AdapterTable
 from socketio_core.adapters.interface import (
     AdapterStatus,
     ClusterNamespace,
@@ -34,7 +35,7 @@ class WorkerAdapters:
         self._bus = bus
         self._sessions = sessions
         self._server = next(_servers)
-        self._adapters: dict[str, ClusterAdapter] = {}
+        self._adapters = AdapterTable()
 
     def create(
         self,
@@ -46,7 +47,7 @@ class WorkerAdapters:
         """Return the adapter of a new namespace."""
         transport = BusTransport(self._bus, self._server, namespace.name)
         settings: dict[str, Any] = {
-            "uid": self._bus.uid, "heartbeat_interval": None, "on_close": self._closed,
+            "uid": self._bus.uid, "heartbeat_interval": None, "on_close": self._adapters.remove,
         }  # fmt: skip
         adapter: ClusterAdapter
         if log is None:
@@ -61,19 +62,15 @@ class WorkerAdapters:
                 namespace, transport, encode, encode_with_ack, vector_log, self._sessions,
                 f"{self._server} {namespace.name}", **settings,
             )  # fmt: skip
-        self._adapters[namespace.name] = adapter
+        self._adapters.add(adapter)
         return adapter
-
-    def _closed(self, adapter: ClusterAdapter) -> None:
-        if self._adapters.get(adapter.namespace_name) is adapter:
-            del self._adapters[adapter.namespace_name]
 
     @property
     def is_synchronized(self) -> bool:
         """Whether the logs of all namespaces contain the events before the start of the worker."""
         return not self._bus.peers or all(
             adapter.is_synchronized
-            for adapter in self._adapters.values()
+            for adapter in self._adapters
             if isinstance(adapter, WorkerRecoveryAdapter)
         )
 
@@ -85,15 +82,10 @@ class WorkerAdapters:
 
     def status(self) -> AdapterStatus:
         """Return the state of the connections to the other workers."""
-        adapters = self._adapters.values()
-        return AdapterStatus(
-            kind="workers",
-            connected=True,
-            since=self._bus.since,
-            peers=self._bus.peers,
-            queued_bytes=self._bus.unsent,
-            published=self._bus.published,
-            received=sum(adapter.received for adapter in adapters),
-            dropped=self._bus.dropped + sum(adapter.unsent for adapter in adapters),
-            invalid=sum(adapter.invalid for adapter in adapters),
-        )
+        bus = self._bus
+        return self._adapters.complete(
+            AdapterStatus(
+                "workers", True, bus.since, bus.peers, bus.unsent, bus.published,
+                dropped=bus.dropped,
+            )
+        )  # fmt: skip

@@ -20,6 +20,7 @@ from socketio_core.adapters.cluster.message import (
     decode_message,
     encode_message,
 )
+from socketio_core.adapters.cluster.table import AdapterTable
 from socketio_core.adapters.cluster.transport import TransportListener
 from socketio_core.adapters.interface import (
     AdapterStatus,
@@ -79,7 +80,7 @@ class InProcessFactory:
         self._since = time.time()
         self._dropped = 0
         self._published = 0
-        self.adapters: dict[str, ClusterAdapter] = {}
+        self._adapters = AdapterTable()
 
     def create(
         self,
@@ -88,12 +89,17 @@ class InProcessFactory:
         encode_with_ack: EncodeWithAck,
         log: RecoveryLog | None,
     ) -> ClusterAdapter:
-        """Return the adapter of a new namespace."""
+        """Return the adapter of a new namespace.
+
+        Raises ValueError if the adapter object belongs to another server.
+        """
+        self._adapters.check_unused(namespace.name)
         transport = InProcessTransport(self, namespace)
         adapter = ClusterAdapter(
-            namespace, transport, encode, encode_with_ack, log, **self._settings
-        )
-        self.adapters[namespace.name] = adapter
+            namespace, transport, encode, encode_with_ack, log,
+            on_close=self._adapters.remove, **self._settings,
+        )  # fmt: skip
+        self._adapters.add(adapter)
         self._cluster._transports.append(transport)
         if self._connected:
             adapter.on_connected()
@@ -107,8 +113,7 @@ class InProcessFactory:
         """Connect the server again after `disconnect`."""
         self._connected = True
         self._since = time.time()
-        for adapter in self.adapters.values():
-            adapter.on_connected()
+        self._adapters.report_connected()
 
     def disconnect(self) -> None:
         """Cut the connection: no message is sent or received until `reconnect`."""
@@ -121,12 +126,11 @@ class InProcessFactory:
 
     def status(self) -> AdapterStatus:
         """Return the state of the connection."""
-        main = self.adapters["/"]
-        return AdapterStatus(
-            "in-process", self._connected, self._since, main.known_peers,
-            published=self._published, dropped=self._dropped,
-            received=sum(each.received for each in self.adapters.values()),
-            invalid=sum(each.invalid for each in self.adapters.values()),
+        return self._adapters.complete(
+            AdapterStatus(
+                "in-process", self._connected, self._since, self._adapters.known_peers,
+                published=self._published, dropped=self._dropped,
+            )
         )  # fmt: skip
 
 

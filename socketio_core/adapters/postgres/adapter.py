@@ -21,6 +21,7 @@ from socketio_core.adapters.cluster.message import (
     decode_message,
     encode_message,
 )
+from socketio_core.adapters.cluster.table import AdapterTable
 from socketio_core.adapters.cluster.transport import TransportListener
 from socketio_core.adapters.interface import (
     AdapterStatus,
@@ -78,19 +79,19 @@ class Postgres:
         check_seconds("heartbeat_interval", heartbeat_interval)
         check_seconds("heartbeat_timeout", heartbeat_timeout)
         check_at_least("max_queue_bytes", max_queue_bytes, 1)
+        self._adapters = AdapterTable()
         self._settings: dict[str, Any] = {
             "request_timeout": request_timeout,
             "heartbeat_interval": heartbeat_interval,
             "heartbeat_timeout": heartbeat_timeout,
-            "on_close": self._closed,
+            "on_close": self._adapters.remove,
         }
         self.link = PostgresLink(
             url, channel, table, self._receive, self._refuse, self._connected, max_queue_bytes,
             options,
         )  # fmt: skip
-        self._adapters: dict[str, ClusterAdapter] = {}
-        # The counters of the adapters of dropped namespaces, and of undecodable messages
-        self._received = self._unsent = self._invalid = 0
+        #: Undecodable messages that arrived without an adapter of "/".
+        self._invalid = 0
 
     def create(
         self,
@@ -99,12 +100,16 @@ class Postgres:
         encode_with_ack: EncodeWithAck,
         log: RecoveryLog | None,
     ) -> ClusterAdapter:
-        """Return the adapter of a new namespace."""
+        """Return the adapter of a new namespace.
+
+        Raises ValueError if the adapter object belongs to another server.
+        """
+        self._adapters.check_unused(namespace.name)
         adapter = ClusterAdapter(
             namespace, PostgresTransport(self.link), encode, encode_with_ack, log,
             **self._settings,
         )  # fmt: skip
-        self._adapters[namespace.name] = adapter
+        self._adapters.add(adapter)
         if self.link.connected:
             adapter.on_connected()
         return adapter
@@ -118,16 +123,7 @@ class Postgres:
         await self.link.close()
 
     def _connected(self) -> None:
-        for adapter in list(self._adapters.values()):
-            adapter.on_connected()
-
-    def _closed(self, adapter: ClusterAdapter) -> None:
-        """Forget the adapter of a namespace that was dropped, but not its counters."""
-        if self._adapters.get(adapter.namespace_name) is adapter:
-            del self._adapters[adapter.namespace_name]
-        self._received += adapter.received
-        self._unsent += adapter.unsent
-        self._invalid += adapter.invalid
+        self._adapters.report_connected()
 
     def _receive(self, receiver: str, payload: bytes) -> None:
         try:
@@ -148,20 +144,14 @@ class Postgres:
 
     def status(self) -> AdapterStatus:
         """Return the state of the connection."""
-        link, adapters = self.link, self._adapters.values()
-        main = self._adapters.get("/")
-        return AdapterStatus(
-            kind="postgres",
-            connected=link.connected,
-            since=link.since,
-            peers=main.known_peers if main is not None else 0,
-            queued_bytes=link.queued_bytes,
-            published=link.published,
-            received=self._received + sum(adapter.received for adapter in adapters),
-            dropped=link.dropped + self._unsent + sum(adapter.unsent for adapter in adapters),
-            invalid=self._invalid + sum(adapter.invalid for adapter in adapters),
-            error=link.error,
-        )
+        link = self.link
+        return self._adapters.complete(
+            AdapterStatus(
+                "postgres", link.connected, link.since, self._adapters.known_peers,
+                link.queued_bytes, link.published, dropped=link.dropped, invalid=self._invalid,
+                error=link.error,
+            )
+        )  # fmt: skip
 
 
 @final

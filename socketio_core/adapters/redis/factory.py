@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from engineio_core.options import check_at_least
 from socketio_core.adapters.cluster.adapter import REQUEST_TIMEOUT, ClusterAdapter
+from socketio_core.adapters.cluster.table import AdapterTable
 from socketio_core.adapters.cluster.transport import ClusterTransport
 from socketio_core.adapters.interface import (
     AdapterStatus,
@@ -63,9 +64,7 @@ class RedisFactory:
             url, options, self._connected, on_lost=self._lost, max_queue_bytes=max_queue_bytes
         )
         self.broker: RedisLink | RedisClusterLink = self.link
-        self._adapters: dict[str, ClusterAdapter] = {}
-        # The counters of the adapters of dropped namespaces
-        self._received = self._unsent = self._invalid = 0
+        self._adapters = AdapterTable()
 
     def make_transport(self, namespace: str, uid: str) -> RedisTransport:
         """Return the transport of one namespace."""
@@ -86,35 +85,23 @@ class RedisFactory:
 
         Raises ValueError if the adapter object belongs to another server.
         """
-        if namespace.name in self._adapters:
-            raise ValueError(
-                "an adapter must be used by one server only: create an object for each server"
-            )
+        self._adapters.check_unused(namespace.name)
         uid = self.make_uid()
         transport = self.make_transport(namespace.name, uid)
         adapter = ClusterAdapter(
             namespace, transport, encode, encode_with_ack, log,
-            uid=uid, request_timeout=self.request_timeout, on_close=self._closed,
+            uid=uid, request_timeout=self.request_timeout, on_close=self._adapters.remove,
         )  # fmt: skip
         transport.attach(adapter)
-        self._adapters[namespace.name] = adapter
+        self._adapters.add(adapter)
         return adapter
 
     def start(self) -> None:
         """Connect to Redis in the background."""
         self.broker.start()
 
-    def _closed(self, adapter: ClusterAdapter) -> None:
-        """Forget the adapter of a namespace that was dropped, but not its counters."""
-        if self._adapters.get(adapter.namespace_name) is adapter:
-            del self._adapters[adapter.namespace_name]
-        self._received += adapter.received
-        self._unsent += adapter.unsent
-        self._invalid += adapter.invalid
-
     def _connected(self) -> None:
-        for adapter in list(self._adapters.values()):
-            adapter.on_connected()
+        self._adapters.report_connected()
 
     def _lost(self) -> None:
         """React to the loss of the connection; the base class has nothing to do."""
@@ -125,20 +112,13 @@ class RedisFactory:
 
     def status(self) -> AdapterStatus:
         """Return the state of the connection."""
-        link, adapters = self.broker, self._adapters.values()
-        main = self._adapters.get("/")
-        return AdapterStatus(
-            kind=self.kind,
-            connected=link.connected,
-            since=link.since,
-            peers=main.known_peers if main is not None else 0,
-            queued_bytes=link.queued_bytes,
-            published=link.published,
-            received=self._received + sum(adapter.received for adapter in adapters),
-            dropped=link.dropped + self._unsent + sum(adapter.unsent for adapter in adapters),
-            invalid=self._invalid + sum(adapter.invalid for adapter in adapters),
-            error=link.error,
-        )
+        link = self.broker
+        return self._adapters.complete(
+            AdapterStatus(
+                self.kind, link.connected, link.since, self._adapters.known_peers,
+                link.queued_bytes, link.published, dropped=link.dropped, error=link.error,
+            )
+        )  # fmt: skip
 
 
 def read_count(reply: Any) -> int | None:

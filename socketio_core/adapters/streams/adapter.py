@@ -81,14 +81,18 @@ class RedisStreams(RedisFactory):
         encode_with_ack: EncodeWithAck,
         log: RecoveryLog | None,
     ) -> ClusterAdapter:
-        """Return the adapter of a new namespace; of `log`, only the rules are used."""
+        """Return the adapter of a new namespace; of `log`, only the rules are used.
+
+        Raises ValueError if the adapter object belongs to another server.
+        """
+        self._adapters.check_unused(namespace.name)
         uid = secrets.token_hex(8)
         transport = StreamsTransport(self.stream, self.key, namespace.name, uid)
         adapter: ClusterAdapter
         if log is None:
             adapter = ClusterAdapter(
                 namespace, transport, encode, encode_with_ack,
-                uid=uid, request_timeout=self.request_timeout, on_close=self._closed,
+                uid=uid, request_timeout=self.request_timeout, on_close=self._adapters.remove,
             )  # fmt: skip
         else:
             sessions = StreamsSessions(
@@ -96,11 +100,11 @@ class RedisStreams(RedisFactory):
             )
             adapter = StreamsRecoveryAdapter(
                 namespace, transport, encode, encode_with_ack, sessions, self.stream.cursor,
-                uid=uid, request_timeout=self.request_timeout, on_close=self._closed,
+                uid=uid, request_timeout=self.request_timeout, on_close=self._adapters.remove,
             )  # fmt: skip
             transport.recovery = adapter
         transport.attach(adapter)
-        self._adapters[namespace.name] = adapter
+        self._adapters.add(adapter)
         return adapter
 
     def start(self) -> None:

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from socketio_core import AckTimeoutError, Recovery, RedisSharded, RemoteSocket, SocketServer
+from socketio_core import (
+    AckTimeoutError,
+    InProcessCluster,
+    Postgres,
+    Recovery,
+    RedisClassic,
+    RedisSharded,
+    RedisStreams,
+    RemoteSocket,
+    SocketServer,
+)
 from socketio_core.testing import settle
 from tests.socketio_core.adapters.cluster_support import Cluster
 
@@ -244,6 +256,28 @@ async def test_status_reports_the_connection_and_its_counters() -> None:
     assert SocketServer().adapter_status() is None
 
 
+async def test_status_includes_the_counters_of_dropped_namespaces() -> None:
+    async with Cluster(cleanup_empty_child_namespaces=True) as cluster:
+        for io in cluster.ios:
+            io.of(re.compile("/room-.*"))
+        here = await cluster.servers[0].connect("/room-1")
+        there = await cluster.servers[1].connect("/room-1")
+        cluster.ios[0].of("/room-1").emit("x")
+        await settle()
+        assert there.received == [("x", [])]
+        before = cluster.factories[1].status().received
+        there.disconnect()
+        await settle()
+        assert cluster.factories[1]._adapters.get("/room-1") is None
+        assert cluster.factories[1].status().received >= before
+        # The name is free for a new namespace.
+        there = await cluster.servers[1].connect("/room-1")
+        cluster.ios[0].of("/room-1").emit("y")
+        await settle()
+        assert there.received == [("y", [])]
+        assert here.received == [("x", []), ("y", [])]
+
+
 @pytest.mark.parametrize("payload", [
     b"{", b"\xc1", b"[]", b'{"type":3}', b'{"type":3,"uid":"x","nsp":"/","data":[]}',
     b'{"type":3,"uid":"x","nsp":"/","data":{}}',
@@ -305,8 +339,12 @@ async def test_recovery_replays_the_events_of_other_servers() -> None:
         assert client.received[0][1][-1].endswith("-1")
 
 
-def test_adapter_of_another_server_is_rejected() -> None:
-    adapter = RedisSharded()
+@pytest.mark.parametrize("make", [
+    RedisSharded, RedisClassic, RedisStreams, lambda: Postgres("postgresql://localhost/app"),
+    lambda: InProcessCluster().join(),
+], ids=["sharded", "classic", "streams", "postgres", "in-process"])  # fmt: skip
+def test_adapter_of_another_server_is_rejected(make: Callable[[], Any]) -> None:
+    adapter = make()
     SocketServer(adapter=adapter)
     with pytest.raises(ValueError, match="create an object for each server"):
         SocketServer(adapter=adapter)
