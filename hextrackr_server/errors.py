@@ -68,6 +68,15 @@ MAXIMUM_PROBLEMS = 20
 #: The answer to a request that needs space, while the disk of the server is full.
 STORAGE_FULL = "The disk of the server is full: ask its operator to free space, then try again"
 
+#: The answer to a request that needs a file that the operating system refuses to open or to write.
+STORAGE_REFUSED = (
+    "The server cannot read or write its files: ask its operator for the reason in its log, "
+    "then try again"
+)
+
+#: The answer to a request that needs a file, while the server has as many as it may open.
+FILES_EXHAUSTED = "The server has too many open files and connections: try again later"
+
 #: The answer to a request that needs the database, while the database does not work.
 DATABASE_UNAVAILABLE = "The database of the server is not available: try again later"
 

@@ -183,6 +183,20 @@ FAULTS: Final = (
         ),
     ),
     Fault(
+        "upload, import",
+        "read-only file system, limit of file sizes or of descriptors",
+        "one line in the log; the user reads the kind of the fault; no partial file",
+        tuple(
+            f"{CONDITIONS}[{name}-20]"
+            for name in (
+                "file size: upload",
+                "read-only: upload",
+                "descriptors: upload",
+                "descriptors: import",
+            )
+        ),
+    ),
+    Fault(
         "import after its commit",
         "full or read-only disk",
         "the import is completed",

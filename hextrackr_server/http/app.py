@@ -115,7 +115,7 @@ def _client_left(request: Request, _: Exception) -> Response:
 
 
 def _storage_error(request: Request, error: Exception) -> Response:
-    """Report a database or disk that does not work as 503."""
+    """Report a database, or files, that do not work as 503."""
     answer = answer_of(error)
     if answer is None:
         return _internal_error(request, error)

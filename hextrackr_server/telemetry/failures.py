@@ -19,7 +19,9 @@ from engineio_core.http.asgi_response import ClientLeftError
 from hextrackr_server.errors import (
     DATABASE_LOST,
     DATABASE_UNAVAILABLE,
+    FILES_EXHAUSTED,
     STORAGE_FULL,
+    STORAGE_REFUSED,
     DatabaseBusyError,
     DatabaseFileLostError,
     SettingsError,
@@ -54,9 +56,15 @@ _DENIED = Condition(DATABASE_DENIED, answer=DATABASE_UNAVAILABLE)
 
 _DISK_FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT})
 # Other errors of files and sockets may be bugs.
-_ENVIRONMENT_ERRNOS = frozenset(
-    {errno.EACCES, errno.EIO, errno.EMFILE, errno.ENFILE, errno.EPERM, errno.EROFS}
-)
+_ENVIRONMENT = {
+    errno.EACCES: STORAGE_REFUSED,
+    errno.EFBIG: STORAGE_REFUSED,  # the limit of the process, such as LimitFSIZE of systemd
+    errno.EIO: STORAGE_REFUSED,
+    errno.EPERM: STORAGE_REFUSED,
+    errno.EROFS: STORAGE_REFUSED,
+    errno.EMFILE: FILES_EXHAUSTED,
+    errno.ENFILE: FILES_EXHAUSTED,
+}
 # Primary result codes of SQLite (https://www.sqlite.org/rescode.html).
 _SQLITE = {
     sqlite3.SQLITE_BUSY: _BUSY,
@@ -137,7 +145,7 @@ def is_database_gone(error: BaseException) -> bool:
 
 
 def answer_of(error: BaseException) -> str | None:
-    """Return the text for clients if the database or the disk of the server does not work."""
+    """Return the text for clients if the database or the files of the server do not work."""
     condition = condition_of(error)
     return None if condition is None else condition.answer
 
@@ -149,8 +157,8 @@ def _condition_of_system_error(error: OSError) -> Condition | None:
         return Condition("the connection was lost", logging.INFO)
     if isinstance(error, TimeoutError):
         return Condition("no answer in time")
-    if error.errno in _ENVIRONMENT_ERRNOS:
-        return Condition(str(error))
+    if error.errno in _ENVIRONMENT:
+        return Condition(str(error), answer=_ENVIRONMENT[error.errno])
     return None
 
 

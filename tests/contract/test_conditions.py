@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
+import resource
 import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -19,7 +21,13 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from hextrackr_server.config.producers import IngestToken
-from hextrackr_server.errors import DATABASE_LOST, DATABASE_UNAVAILABLE, STORAGE_FULL
+from hextrackr_server.errors import (
+    DATABASE_LOST,
+    DATABASE_UNAVAILABLE,
+    FILES_EXHAUSTED,
+    STORAGE_FULL,
+    STORAGE_REFUSED,
+)
 from hextrackr_server.findings.export import PAGE_ROWS, FindingExporter
 from hextrackr_server.storage import backends
 from hextrackr_server.telemetry.failures import (
@@ -178,6 +186,51 @@ async def fill_during_an_upload(hub: HubHarness) -> None:
     assert (answer.status, answer.json()["error"]) == (503, STORAGE_FULL)
 
 
+async def reach_the_limit_of_file_sizes_during_an_upload(hub: HubHarness) -> None:
+    former = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8 << 20, former[1]))
+    try:
+        body = b"hostname,cve\n" + b"h,CVE-2024-1000\n" * 600_000
+        answer = await hub.request("POST", "/api/imports", headers(hub), body)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, former)
+    assert (answer.status, answer.json()["error"]) == (503, STORAGE_REFUSED)
+    assert not list((hub.directory / "hub.db.uploads").iterdir())
+
+
+async def refuse_files_during_an_upload(hub: HubHarness, number: int, text: str) -> None:
+    def create(path: Path) -> Any:
+        raise OSError(number, os.strerror(number), str(path))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hextrackr_server.imports.uploads._create", create)
+        answer = await hub.request("POST", "/api/imports", headers(hub), b"hostname,cve\nh,x\n")
+    assert (answer.status, answer.json()["code"]) == (503, "UNAVAILABLE")
+    assert answer.json()["error"] == text
+
+
+async def mount_read_only_during_an_upload(hub: HubHarness) -> None:
+    await refuse_files_during_an_upload(hub, errno.EROFS, STORAGE_REFUSED)
+
+
+async def exhaust_descriptors_during_an_upload(hub: HubHarness) -> None:
+    await refuse_files_during_an_upload(hub, errno.EMFILE, FILES_EXHAUSTED)
+
+
+async def exhaust_descriptors_during_an_import(hub: HubHarness) -> None:
+    client = await hub.client()
+    with pytest.MonkeyPatch.context() as patch:
+
+        def start(*_: Any, **__: Any) -> Any:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+        # The process that reads the file needs two pipes.
+        patch.setattr("hextrackr_server.imports.reading_process.subprocess.Popen", start)
+        await start_import(client)
+        failed = await receive_payload(client, "import-failed")
+    assert failed["message"] == FILES_EXHAUSTED
+
+
 async def fill_during_a_kev_synchronization(hub: HubHarness) -> None:
     with failing(hub, full_sqlite()):
         admin = headers(hub, "admin") | {"content-type": "application/json"}
@@ -286,6 +339,16 @@ CONDITIONS = {
     "full: import": Condition(fill_during_an_import, DISK_FULL),
     "full: start of an import": Condition(fill_before_an_import, DISK_FULL),
     "full: upload": Condition(fill_during_an_upload, DISK_FULL),
+    "file size: upload": Condition(
+        reach_the_limit_of_file_sizes_during_an_upload, os.strerror(errno.EFBIG)
+    ),
+    "read-only: upload": Condition(mount_read_only_during_an_upload, os.strerror(errno.EROFS)),
+    "descriptors: upload": Condition(
+        exhaust_descriptors_during_an_upload, os.strerror(errno.EMFILE)
+    ),
+    "descriptors: import": Condition(
+        exhaust_descriptors_during_an_import, os.strerror(errno.EMFILE)
+    ),
     "full: KEV": Condition(fill_during_a_kev_synchronization, DISK_FULL),
     "full: notification": Condition(
         fill_before_a_notification, DISK_FULL, settings={"notification_acks": True}

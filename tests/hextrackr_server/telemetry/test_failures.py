@@ -15,7 +15,12 @@ from sqlalchemy.exc import OperationalError
 from starlette.requests import ClientDisconnect
 
 from engineio_core.http.asgi_response import ClientLeftError
-from hextrackr_server.errors import DatabaseInUseError
+from hextrackr_server.errors import (
+    FILES_EXHAUSTED,
+    STORAGE_FULL,
+    STORAGE_REFUSED,
+    DatabaseInUseError,
+)
 from hextrackr_server.security.session_store import StoreUnavailableError
 from hextrackr_server.telemetry.failures import (
     DATABASE_BUSY,
@@ -24,6 +29,7 @@ from hextrackr_server.telemetry.failures import (
     DATABASE_DENIED,
     DATABASE_GONE,
     DISK_FULL,
+    answer_of,
     log_failure,
 )
 from socketio_core import AckTimeoutError, DisconnectedError
@@ -102,6 +108,7 @@ def sqlite_error(code: int) -> sqlite3.Error:
         (DatabaseInUseError("in use by another server"), "another server"),
         (OSError(errno.EROFS, "read-only"), "read-only"),
         (PermissionError(errno.EACCES, "denied", "x.csv"), "x.csv"),
+        (OSError(errno.EFBIG, "File too large"), "too large"),
         (ConnectionResetError(), "connection was lost"),
         (BrokenPipeError(), "connection was lost"),
         (TimeoutError(), "in time"),
@@ -125,6 +132,27 @@ def test_condition_is_logged_in_one_line_with_a_traceback_at_debug(
     assert reason in terse.__dict__["fields"]["reason"]
     assert terse.__dict__["fields"]["socket"] == "s"
     assert detailed.exc_info is not None
+
+
+@pytest.mark.parametrize(
+    ("number", "answer"),
+    [
+        ("ENOSPC", STORAGE_FULL),
+        ("EROFS", STORAGE_REFUSED),
+        ("EACCES", STORAGE_REFUSED),
+        ("EFBIG", STORAGE_REFUSED),
+        ("EIO", STORAGE_REFUSED),
+        ("EMFILE", FILES_EXHAUSTED),
+        ("ENFILE", FILES_EXHAUSTED),
+        ("ENOENT", None),
+        ("ECONNRESET", None),
+    ],
+)
+def test_error_of_a_file_has_an_answer_for_users_unless_it_may_be_a_bug(
+    number: str, answer: str | None
+) -> None:
+    error = OSError(getattr(errno, number), "it failed", "/secret/path")
+    assert answer_of(error) == answer
 
 
 def test_bug_is_logged_with_its_traceback(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
