@@ -93,9 +93,9 @@ class Engine(BaseEngine):
     def mount(self, app: AsgiApp) -> None:
         """Route every path outside the engine's path to an ASGI application, with WebSockets.
 
-        The engine's CORS, middlewares and hooks do not apply to these paths.
-        Call it before `listen`, which runs the startup of the application. Raises TypeError for an
-        object that cannot be called, RuntimeError while the engine listens.
+        The CORS rules, middlewares and hooks of the engine do not apply to these paths. Call it
+        before `listen`, which runs the startup of the application. Raises TypeError for an object
+        that cannot be called, and RuntimeError while the engine listens.
         """
         if not callable(app):
             raise TypeError(
@@ -251,9 +251,8 @@ class Engine(BaseEngine):
 
         Accepts the parameters of `listen`, and `drain` of `shutdown`. With `webtransport_port`, the
         server also accepts WebTransport on this UDP port of `host`, with the certificate of `ssl`
-        (see `listen_webtransport`). A second signal ends the
-        process at once. Raises RuntimeError inside a running event loop and outside the main
-        thread.
+        (see `listen_webtransport`). A second signal ends the process at once. Raises OSError as
+        `listen` does, and RuntimeError inside a running event loop and outside the main thread.
         """
 
         async def serve() -> None:

@@ -166,8 +166,9 @@ class Emitter(EmitterOperator):
             await emitter.to("room1").emit("news", {"id": 7})
 
     `adapter` is the adapter of the servers, and `key` their prefix of channels or, for "streams",
-    their `stream`. The awaitables complete when Redis has the message,
-    and raise the errors of redis-py. Acknowledgements are not supported.
+    their `stream`. The methods that send return when Redis has the message. They raise the errors
+    of redis-py, and TypeError or ValueError for a value that cannot be sent. Acknowledgements are
+    not supported.
     """
 
     def __init__(
@@ -231,8 +232,10 @@ class Emitter(EmitterOperator):
 class BlockingEmitter(EmitterOperator):
     """An `Emitter` for programs without asyncio: each method blocks until Redis has the message.
 
-    with BlockingEmitter("redis://localhost:6379") as emitter:
-        emitter.to("room1").emit("news", {"id": 7})
+        with BlockingEmitter("redis://localhost:6379") as emitter:
+            emitter.to("room1").emit("news", {"id": 7})
+
+    The parameters and errors are those of `Emitter`.
     """
 
     def __init__(

@@ -170,9 +170,10 @@ class SocketServer(Registering, Broadcasting[Socket[Any]]):
     ) -> Namespace | ParentNamespace:
         """Return the namespace of a name; create it on first use.
 
-        `listener` becomes a handler of "connection".
         For a compiled pattern, or a function `(name, auth) -> bool` (plain or async), return a
         parent namespace: it creates a namespace when a client requests a matching name.
+        `listener` becomes a handler of "connection". Raises ValueError for an invalid name, such
+        as "/a?b", and TypeError for a pattern of bytes or another object.
         """
         namespace: Namespace | ParentNamespace
         if isinstance(name, str):
@@ -259,7 +260,12 @@ class SocketServer(Registering, Broadcasting[Socket[Any]]):
     # -- start and stop
 
     def mount(self, app: AsgiApp) -> None:
-        """Pass requests for all other paths to an ASGI application."""
+        """Pass requests and WebSockets for all other paths to an ASGI application.
+
+        The CORS rules, middlewares and hooks of the server do not apply to these paths. Call it
+        before `listen`, which runs the startup of the application. Raises TypeError for an object
+        that cannot be called, and RuntimeError while the server listens.
+        """
         self.engine.mount(app)
 
     def asgi_app(
@@ -412,9 +418,9 @@ class SocketServer(Registering, Broadcasting[Socket[Any]]):
 
         Accepts the parameters of `listen`, and `drain` of `shutdown`. With `webtransport_port`, the
         server also accepts WebTransport on this UDP port of `host`, with the certificate of `ssl`
-        (see `listen_webtransport`). A second signal ends the
-        process at once. It prints nothing: see the loggers `socketio_core` and `engineio_core`.
-        Raises RuntimeError inside a running event loop and outside the main thread.
+        (see `listen_webtransport`). A second signal ends the process at once. The server prints
+        nothing: see the loggers `socketio_core` and `engineio_core`. Raises OSError as `listen`
+        does, and RuntimeError inside a running event loop and outside the main thread.
         """
         if drain is not None:
             check_duration("drain", drain)

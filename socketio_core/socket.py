@@ -223,7 +223,7 @@ class Socket(SocketCore, HandlerSocket, Listening, Generic[Data]):
     async def emit_with_ack(  # type: ignore[misc]  # a keyword raises TypeError
         self, event: Any, *args: Any
     ) -> Any:
-        """Send an event and return the first argument of its ack.
+        """Send an event and return the first argument of its ack; None if the ack has none.
 
         Raises DisconnectedError as soon as the client leaves. `timeout` sets a deadline.
         """

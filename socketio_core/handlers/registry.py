@@ -234,7 +234,7 @@ class Listening:
         self._registry().add(event, function, **order)
 
     def off(self, event: str | None = None, function: Callable[..., Any] | None = None) -> None:
-        """Remove a function, all functions of an event, or all functions."""
+        """Remove the functions of an event, or of all events; with `function`, only this one."""
         if function is not None and not callable(function):
             raise TypeError(f"off() must receive the registered function, got {function!r}")
         self._registry().remove(event, function)

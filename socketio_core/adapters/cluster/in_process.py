@@ -47,7 +47,8 @@ class InProcessCluster:
     def join(self, **settings: Any) -> InProcessFactory:
         """Return the value of the option `adapter` for one more server.
 
-        The settings are the keywords of `ClusterAdapter`.
+        `settings` are durations in seconds, as those of `Postgres`: `request_timeout`,
+        `heartbeat_interval` and `heartbeat_timeout`.
         """
         return InProcessFactory(self, settings)
 
