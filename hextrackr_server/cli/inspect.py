@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
     from hextrackr_server.imports.formats.inspection import (  # noqa: PLC0415 - needs the hub
         inspect_file,
     )
-    from hextrackr_server.imports.formats.profile import read_profile  # noqa: PLC0415
+    from hextrackr_server.imports.formats.profile import read_mapping  # noqa: PLC0415
 
     scan_date = None
     if options.scan_date is not None and (scan_date := iso_date(options.scan_date)) is None:
@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
         options.file,
         scan_date=scan_date,
         vendor=options.vendor,
-        mapping=read_profile(options.mapping) if options.mapping else None,
+        mapping=read_mapping(options.mapping) if options.mapping else None,
         allow_partial=options.allow_partial,
     )
     if options.json:
@@ -79,6 +79,7 @@ def describe(inspection: Inspection, name: str) -> Iterator[str]:
     """Yield the lines that the terminal shows."""
     if inspection.refused is not None:
         yield f"{name} is refused: {inspection.refused}"
+        yield from _describe_warnings(inspection)
         return
     yield f"{name}: {inspection.title} ({inspection.profile}), scan date {inspection.scan_date}"
     for warning in inspection.warnings:

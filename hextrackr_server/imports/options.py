@@ -10,13 +10,9 @@ from datetime import UTC, datetime
 from hextrackr_server.clock import epoch_ms
 from hextrackr_server.errors import invalid
 from hextrackr_server.imports.absence import SCOPES
+from hextrackr_server.imports.formats import profile
 from hextrackr_server.imports.formats.dates import day_in_file_name
-from hextrackr_server.imports.formats.profile import (
-    Profile,
-    ProfileError,
-    load_profiles,
-    parse_profile,
-)
+from hextrackr_server.imports.formats.profile import Profile, ProfileError
 from hextrackr_server.imports.status import check_session_id
 from hextrackr_server.text import clean, iso_date
 
@@ -63,13 +59,9 @@ def parse_mapping(text: str | None) -> Profile | None:
         message = f"must have at most {MAXIMUM_MAPPING} characters, has {len(text)}"
         raise invalid("Invalid mapping", [("mapping", message)])
     try:
-        mapping = parse_profile(text, "mapping")
+        return profile.parse_mapping(text, "mapping", "mapping")
     except ProfileError as error:
         raise invalid("Invalid mapping", [("mapping", str(error))]) from error
-    if mapping.id in load_profiles():
-        message = f"its id {mapping.id!r} is that of a known format; choose another one"
-        raise invalid("Invalid mapping", [("mapping", message)])
-    return mapping
 
 
 def checked_mapping(text: str | None) -> str:

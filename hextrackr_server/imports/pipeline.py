@@ -39,6 +39,7 @@ from hextrackr_server.findings import history, totals
 from hextrackr_server.findings.totals import OpenTotal
 from hextrackr_server.imports import absence, merge, store, summary
 from hextrackr_server.imports.formats.csv_table import FileRefusedError
+from hextrackr_server.imports.formats.reader import describe_empty
 from hextrackr_server.imports.merge import Merge, MergeCounts
 from hextrackr_server.imports.progress_record import ImportStatus
 from hextrackr_server.imports.reading import (
@@ -424,16 +425,10 @@ def refusal_of(error: FileRefusedError) -> ServiceError:
 
 def check_outcome(outcome: ReadOutcome) -> None:
     """Raise ServiceError VALIDATION_ERROR for a file without a valid row."""
-    if not outcome.rows:
-        raise invalid("The file has a header but no rows; nothing was changed")
-    if not outcome.findings and outcome.errors:
-        raise _nothing_valid(outcome)
-
-
-def _nothing_valid(outcome: ReadOutcome) -> ServiceError:
-    problems = [
-        (f"row {each.row}" + (f", {each.column}" if each.column else ""), each.message)
-        for each in outcome.error_details[:10]
-    ]
-    message = f"None of the {outcome.rows} rows is valid; nothing was changed"
-    return invalid(message, problems)
+    reason = describe_empty(outcome.rows, outcome.findings, outcome.errors)
+    if reason:
+        problems = [
+            (f"row {each.row}" + (f", {each.column}" if each.column else ""), each.message)
+            for each in outcome.error_details[:10]
+        ]
+        raise invalid(f"{reason[0].upper()}{reason[1:]}; nothing was changed", problems)

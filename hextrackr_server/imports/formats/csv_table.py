@@ -27,12 +27,16 @@ MAXIMUM_COLUMNS: Final = 1000
 class FileRefusedError(Exception):
     """A file that cannot be imported; the text gives the reason and the remedy.
 
-    `lacking` lists what the file lacks, each with the part of the file that lacks it.
+    `lacking` lists what the file lacks, each with the part of the file that lacks it. `profile` is
+    the id of a format that is never imported, otherwise empty.
     """
 
-    def __init__(self, message: str, lacking: Sequence[tuple[str, str]] = ()) -> None:
+    def __init__(
+        self, message: str, lacking: Sequence[tuple[str, str]] = (), profile: str = ""
+    ) -> None:
         super().__init__(message)
         self.lacking = tuple(lacking)
+        self.profile = profile
 
 
 #: The option that allows partial files: on the page, on the command line, in forms and events.

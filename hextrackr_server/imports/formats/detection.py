@@ -65,7 +65,7 @@ def open_table(
             "remove columns that the import does not need"
         )
     if header.profile.refuse:
-        raise FileRefusedError(header.profile.refuse)
+        raise FileRefusedError(header.profile.refuse, profile=header.profile.id)
     return CsvTable(path, header, allow_partial, checkpoint)
 
 
@@ -78,6 +78,7 @@ def sniff(path: Path) -> str:
     for magic, name in (
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "a spreadsheet (.xls)"),
         (b"%PDF-", "a PDF document"),
+        (b"{\\rtf", "an RTF document"),
         (b"\x1f\x8b", "a gzip archive"),
         (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
         (b"Rar!\x1a\x07", "a RAR archive"),

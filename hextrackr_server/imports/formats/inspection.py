@@ -11,7 +11,7 @@ from hextrackr_server.imports.formats.csv_table import FileRefusedError
 from hextrackr_server.imports.formats.dates import day_in_file_name
 from hextrackr_server.imports.formats.finding import Finding, weight
 from hextrackr_server.imports.formats.profile import Profile
-from hextrackr_server.imports.formats.reader import ExportReader
+from hextrackr_server.imports.formats.reader import ExportReader, describe_empty
 from hextrackr_server.imports.formats.row_errors import RowRejectedError
 
 
@@ -83,10 +83,13 @@ def inspect_file(
         inspection.findings = _read_findings(reader)
     except FileRefusedError as error:
         inspection.refused = str(error)
+        inspection.profile = inspection.profile or error.profile or None
         return inspection
     inspection.rows = reader.rows
     inspection.rows_skipped = reader.rows_skipped
     inspection.rows_rejected = reader.rows_rejected
+    found = len(inspection.findings)
+    inspection.refused = describe_empty(reader.rows, found, reader.rows_rejected) or None
     inspection.resolve = reader.absence().rule
     inspection.columns = reader.used_columns()
     inspection.unused_columns = reader.unused_columns()

@@ -40,13 +40,12 @@ ORDER: Final = (
 
 FIELDS: Final = frozenset({
     "host", "host_url", "address", "ipv6", "asset_id", "mac", "host_kind", "scan_status", "port",
-    "protocol",
-    "port_protocol", "plugin_id", "plugin_name", "plugin_name_parts", "family",
+    "protocol", "port_protocol", "plugin_id", "plugin_name", "plugin_name_parts", "family",
     "vendor_reference", "reference", "cve", "severity", "kind", "cvss3", "cvss4", "cvss2", "cvss",
-    "vpr", "epss", "risk_score", "description", "solution", "see_also", "output", "first_seen",
-    "last_seen", "fixed_on", "published", "patched", "state", "accepted", "accepted_comment",
-    "false_positive", "fixed", "kev_due", "duplicate", "active", "exploit", "operating_system",
-    "os_parts",
+    "cvss_version", "vpr", "epss", "risk_score", "description", "solution", "see_also", "output",
+    "first_seen", "last_seen", "fixed_on", "published", "patched", "state", "accepted",
+    "accepted_comment", "false_positive", "fixed", "kev_due", "duplicate", "active", "exploit",
+    "operating_system", "os_parts",
 })  # fmt: skip
 _HOST_FIELDS: Final = ("host", "host_url", "address")
 _VULNERABILITY_FIELDS: Final = ("cve", "plugin_id", "plugin_name")
@@ -142,6 +141,8 @@ class Profile:
     epss_percent: bool = False
     """Whether EPSS values above 1 are percentages."""
     cisco_advisories: bool = False
+    prefers_unversioned: bool = False
+    """Whether a CVSS score without a version counts before one of version 2."""
     name_separator: str = " "
     """What joins the columns of `plugin_name_parts`."""
     guesses: frozenset[str] = frozenset()
@@ -201,13 +202,35 @@ def load_profiles() -> Mapping[str, Profile]:
 
 def read_profile(path: Path) -> Profile:
     """Read a profile. Raises ProfileError if the file is missing or does not fit the schema."""
+    return parse_profile(_read_text(path), path.stem, str(path))
+
+
+def read_mapping(path: Path) -> Profile:
+    """Read a user's profile; raise ProfileError also if its id is that of a known format.
+
+    Without an id, the name of the file is the id, unless a known format has that name.
+    """
+    name = "mapping" if path.stem in load_profiles() else path.stem
+    return parse_mapping(_read_text(path), name, str(path))
+
+
+def parse_mapping(text: str, name: str, where: str) -> Profile:
+    """Return a user's profile; raise ProfileError also if its id is that of a known format."""
+    mapping = parse_profile(text, name, where)
+    if mapping.id in load_profiles():
+        raise ProfileError(
+            f"{where}: its id {mapping.id!r} is that of a known format; choose another one"
+        )
+    return mapping
+
+
+def _read_text(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except OSError as error:
         raise ProfileError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise ProfileError(f"{path}: not a TOML file: {error}") from None
-    return parse_profile(text, path.stem, str(path))
 
 
 def parse_profile(text: str, name: str, where: str = "the mapping") -> Profile:
@@ -216,7 +239,7 @@ def parse_profile(text: str, name: str, where: str = "the mapping") -> Profile:
     Raises ProfileError, which begins with `where`.
     """
     try:
-        data = tomllib.loads(text)
+        data = tomllib.loads(text.removeprefix("\ufeff"))
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ProfileError(f"{where}: not a TOML file: {error}") from None
     try:
@@ -233,16 +256,7 @@ def _make_profile(data: dict[str, Any], name: str) -> Profile:
     if not isinstance(signatures, list) or not all(isinstance(each, dict) for each in signatures):
         raise TypeError("signature must be a list of tables ([[signature]])")
     fallback = _UNUSUAL.sub("_", name)[:LONGEST_ID]
-    identifier = _text("id", data.get("id")) or fallback
-    if not _IDENTIFIER.fullmatch(identifier):
-        raise ValueError(
-            f"id must be 1 to {LONGEST_ID} letters, digits or . _ -, got {identifier[:64]!r}"
-        )
-    ids = _text("ids", data.get("ids")) or identifier
-    if not _IDENTIFIER.fullmatch(ids):
-        raise ValueError(
-            f"ids must be 1 to {LONGEST_ID} letters, digits or . _ -, got {ids[:64]!r}"
-        )
+    identifier = _identifier("id", data.get("id") or fallback)
     skip_without = _texts("skip_without", data.get("skip_without", []))
     _check_names("field in skip_without", skip_without, FIELDS)
     return Profile(
@@ -250,7 +264,7 @@ def _make_profile(data: dict[str, Any], name: str) -> Profile:
         title=_text("title", data.get("title")) or name,
         row=_text("row", data.get("row")) or "finding",
         columns=MappingProxyType(columns),
-        ids=_identifier("ids", data.get("ids")) or identifier,
+        ids=_identifier("ids", data.get("ids") or identifier),
         resolve=_one_of("resolve", data.get("resolve", "none"), ("none", "hosts")),
         resolve_without_state=_one_of(
             "resolve_without_state", data.get("resolve_without_state"), (None, "none", "hosts")
@@ -270,6 +284,7 @@ def _make_profile(data: dict[str, Any], name: str) -> Profile:
         lists_info=_flag("lists_info", data.get("lists_info", False)),
         epss_percent=_flag("epss_percent", data.get("epss_percent", False)),
         cisco_advisories=_flag("cisco_advisories", data.get("cisco_advisories", False)),
+        prefers_unversioned=_flag("prefers_unversioned", data.get("prefers_unversioned", False)),
         name_separator=_separator(data.get("name_separator", " ")),
         guesses=frozenset(map(normalize, _texts("guesses", data.get("guesses", [])))),
         stale_days=_days("stale_days", data.get("stale_days", 0)),
@@ -285,8 +300,8 @@ _KEYS: Final = frozenset({
     "id", "title", "row", "columns", "ids", "resolve", "resolve_without_state", "signature", "root",
     "severities", "kinds", "states", "date_order", "nulls", "skip_without", "host_kinds",
     "lists_info", "epss_percent", "cisco_advisories", "name_separator", "preamble_date", "refuse",
-    "guesses", "stale_days", "exploit_words", "scanned",
-    "not_scanned", "changes_with",
+    "guesses", "stale_days", "exploit_words", "scanned", "not_scanned", "changes_with",
+    "prefers_unversioned",
 })  # fmt: skip
 
 
@@ -341,9 +356,9 @@ def _table(data: dict[str, Any], name: str) -> dict[str, Any]:
     return value
 
 
-def _identifier(name: str, value: Any) -> str | None:
-    text = _text(name, value)
-    if text is not None and not _IDENTIFIER.fullmatch(text):
+def _identifier(name: str, value: Any) -> str:
+    text = _text(name, value) or ""
+    if not _IDENTIFIER.fullmatch(text):
         raise ValueError(
             f"{name} must be 1 to {LONGEST_ID} letters, digits or . _ -, got {text[:64]!r}"
         )

@@ -34,6 +34,13 @@ if TYPE_CHECKING:
 CHUNK_ROWS: Final = 500
 
 
+def describe_empty(rows: int, findings: int, rejected: int) -> str:
+    """Return why a file with these numbers of rows is not imported, or an empty string."""
+    if not rows:
+        return "the file has no rows: it consists of a header or an empty report"
+    return f"none of the {rows} rows is valid" if rejected and not findings else ""
+
+
 class RowResult(NamedTuple):
     """The findings of a row, or the reason why it has none."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final, NamedTuple
 
 from hextrackr_server.imports.formats.columns import Columns, Row
@@ -20,9 +21,14 @@ from hextrackr_server.text import clean
 STATE_FIELDS: Final = (
     "state", "fixed", "false_positive", "duplicate", "accepted", "accepted_comment", "active",
 )  # fmt: skip
-SCORE_FIELDS: Final = ("severity", "kind", "cvss3", "cvss4", "cvss2", "cvss", "vpr", "epss")
+SCORE_FIELDS: Final = (
+    "severity", "kind", "cvss3", "cvss4", "cvss2", "cvss", "cvss_version", "vpr", "epss",
+)  # fmt: skip
 
 _CVSS_FIELDS: Final = (("cvss3", "3"), ("cvss4", "4"), ("cvss2", "2"), ("cvss", ""))
+_UNVERSIONED_FIRST: Final = (*_CVSS_FIELDS[:2], _CVSS_FIELDS[3], _CVSS_FIELDS[2])
+# The version of a score, as in `3.1`, `v3`, `CVSSv2` and `CVSS:3.1`.
+_CVSS_VERSION: Final = re.compile(r"(?:cvss)?[:\s]*v?([234])(?:\.\d)?", re.IGNORECASE)
 _FLAGS: Final[tuple[tuple[str, State], ...]] = (
     ("fixed", "fixed"),
     ("false_positive", "false_positive"),
@@ -51,7 +57,8 @@ class ValueReader:
         self._prefixes = tuple(
             (word[:-1], state) for word, state in profile.states.items() if word[-1:] == "*"
         )
-        self._cvss = tuple(each for each in _CVSS_FIELDS if each[0] in by_field)
+        order = _UNVERSIONED_FIRST if profile.prefers_unversioned else _CVSS_FIELDS
+        self._cvss = tuple(each for each in order if each[0] in by_field)
 
     def read(self, row: Row, state: RowState) -> Values:
         """Return the values of a row with that state."""
@@ -143,8 +150,12 @@ class ValueReader:
             if found is not None:
                 score = self._check_score(row, name, found, 10)
                 if score is not None:
-                    return score, version
+                    return score, version or self._read_cvss_version(row)
         return None, ""
+
+    def _read_cvss_version(self, row: Row) -> str:
+        match = _CVSS_VERSION.fullmatch(self._columns.first(row, "cvss_version"))
+        return "" if match is None else match[1]
 
     def _read_score(self, row: Row, field: str, highest: float) -> float | None:
         found = self._columns.first_cell(row, field)

@@ -45,6 +45,17 @@ def test_inspect_exits_with_1_and_json_for_a_refused_file(
     assert "1 findings" in capsys.readouterr().out
 
 
+def test_inspect_prints_why_no_row_is_valid(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "export.csv"
+    path.write_text("hostname,cve\n,CVE-2030-1001\n,CVE-2030-1002\n")
+    assert main(["inspect", str(path)]) == 1
+    text = capsys.readouterr().out
+    assert "export.csv is refused: none of the 2 rows is valid" in text
+    assert "2 x hostname: the row is left out: the row names no host" in text
+
+
 def test_inspect_prints_warnings_by_kind(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

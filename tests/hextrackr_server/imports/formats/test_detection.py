@@ -16,6 +16,7 @@ from hextrackr_server.imports.formats.profile import (
     ORDER,
     ProfileError,
     load_profiles,
+    read_mapping,
     read_profile,
 )
 
@@ -91,6 +92,7 @@ def test_footer_rows_and_repeated_headers_are_skipped(tmp_path: Path) -> None:
         (b"<?xml version='1.0'?><unknown/>", "XML with the root element 'unknown'"),
         (b"<Nessus & Co>", "not well-formed XML"),
         (b"%PDF-1.7", "a PDF document"),
+        (b"{\\rtf1\\ansi }", "an RTF document"),
         (b"\x1f\x8b\x08\x00", "a gzip archive"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "a spreadsheet"),
         (b"7z\xbc\xaf\x27\x1c\0\4", "a 7z archive, not a CSV or XML export: unpack it"),
@@ -112,6 +114,20 @@ def test_file_of_another_kind_is_refused_with_the_reason(
     inspection = inspect_file(write(tmp_path, content))
     assert reason in str(inspection.refused)
     assert inspection.as_json()["findings"] == []
+
+
+def test_catalog_is_refused_with_its_format(tmp_path: Path) -> None:
+    body = inspect_file(write(tmp_path, "cveID,dateAdded,dueDate\n")).as_json()
+    assert (body["profile"], body["findings"]) == ("kev_csv", [])
+    assert "kev-sync" in body["refused"]
+
+
+def test_file_without_a_valid_row_is_refused_with_its_numbers(tmp_path: Path) -> None:
+    inspection = inspect_file(write(tmp_path, "hostname,cve\n,CVE-2030-1001\nh1,\n"))
+    assert inspection.refused == "none of the 2 rows is valid"
+    assert (inspection.rows, inspection.rows_rejected, len(inspection.warnings)) == (2, 2, 3)
+    messages = [each["message"] for each in inspection.warnings if each["row"]]
+    assert all(each.startswith("the row is left out") for each in messages)
 
 
 @pytest.mark.parametrize(("member", "kind"), [("xl/workbook.xml", "spreadsheet"), ("a.csv", "ZIP")])
@@ -183,6 +199,22 @@ def test_mapping_with_a_mistake_is_refused(tmp_path: Path, text: str, message: s
     with pytest.raises(ProfileError, match=r"ours\.toml") as caught:
         read_profile(write(tmp_path, text, "ours.toml"))
     assert message in str(caught.value)
+
+
+def test_mapping_with_the_id_of_a_known_format_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, 'id = "nessus"\n[columns]\nhost = ["Machine"]\n', "ours.toml")
+    with pytest.raises(
+        ProfileError, match=r"ours\.toml: its id 'nessus' is that of a known format"
+    ):
+        read_mapping(path)
+
+
+@pytest.mark.parametrize(("name", "identifier"), [("ours", "ours"), ("nessus", "mapping")])
+def test_mapping_without_an_id_has_the_name_of_its_file_unless_a_format_has_it(
+    tmp_path: Path, name: str, identifier: str
+) -> None:
+    path = write(tmp_path, '\ufeff[columns]\nhost = ["Machine"]\n', f"{name}.toml")
+    assert read_mapping(path).id == identifier
 
 
 def test_missing_mapping_is_refused(tmp_path: Path) -> None:

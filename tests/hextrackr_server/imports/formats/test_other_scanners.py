@@ -134,6 +134,28 @@ def test_rapid7_query_without_names_of_rapid7_falls_to_the_usual_names(tmp_path:
     assert inspection.warnings[0]["message"].startswith("no known format; columns are read by")
 
 
+@pytest.mark.parametrize(
+    ("columns", "cells", "score", "severity"),
+    [
+        ("CVSS v2.0 Base Score", "7.5", 7.5, "High"),
+        ("cvss2", "9.9", 9.9, "High"),
+        ("CVSS v2,CVSS v3", "5.0,8.8", 8.8, "High"),
+        ("cvss_v2_score,cvss_v4_score", "5.0,9.3", 9.3, "Critical"),
+        ("CVSS v2.0 Base Score,cvss_score", "7.5,9.8", 9.8, "Critical"),
+        ("CVSS v2.0 Base Score,cvss_score", "7.5,", 7.5, "High"),
+        ("CVSS v3.1 Base Score,CVSS v2.0 Base Score", ",10.0", 10.0, "Critical"),
+        ("cvss_score,CVSS Version", "9.5,2.0", 9.5, "High"),
+        ("cvss_score,CVSS Version", "9.5,3.1", 9.5, "Critical"),
+    ],
+)
+def test_usual_names_of_scores_are_read_version_2_last(
+    tmp_path: Path, columns: str, cells: str, score: float, severity: str
+) -> None:
+    text = f"hostname,cve,severity,{columns}\nh1,CVE-2030-1001,,{cells}\n"
+    (finding,) = inspect_text(tmp_path, text).findings
+    assert (finding.cvss_score, finding.severity) == (score, severity)
+
+
 def test_own_list_may_name_the_host_asset(tmp_path: Path) -> None:
     text = "Asset;IP Address;Vulnerability;CVE\nWEB01;192.0.2.71;Example;CVE-2030-7101\n"
     inspection = inspect_text(tmp_path, text)
@@ -182,6 +204,20 @@ def test_rapid7_template_has_a_first_line_and_trailing_blanks(tmp_path: Path) ->
         expect("192.0.2.71", plugin_id="z", plugin_name="Excepted", severity="Low", state="ev",
                lifecycle_state="resolved", extra={"closed_as": "accepted"}),
     )  # fmt: skip
+
+
+def test_tenable_vm_with_a_plugin_id_of_another_name_is_identified_by_it(tmp_path: Path) -> None:
+    text = (
+        "asset.name,asset.display_ipv4_address,definition.name,plugin_id,severity\n"
+        "srv1,192.0.2.1,Example,900001,High\nsrv1,192.0.2.1,Example,900002,High\n"
+    )
+    check_findings(
+        inspect_text(tmp_path, text),
+        *(
+            expect("192.0.2.1", hostname="srv1", plugin_id=each, plugin_name="Example")
+            for each in ("900001", "900002")
+        ),
+    )
 
 
 @pytest.mark.parametrize("columns", ["", ",Vulnerable Since"])  # the template, and all columns

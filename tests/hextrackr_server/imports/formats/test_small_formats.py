@@ -52,6 +52,23 @@ def test_crowdstrike_exploit_values_and_states_are_read(
     assert messages(inspection) == []
 
 
+@pytest.mark.parametrize(
+    ("written", "version", "severity"),
+    [("3.1", "3", "Critical"), ("2.0", "2", "High"), ("CVSSv4", "4", "Critical"),
+     ("CVSS:3.1", "3", "Critical"), ("", None, "Critical"), ("31", None, "Critical")],
+)  # fmt: skip
+def test_crowdstrike_version_of_the_score_is_read(
+    tmp_path: Path, written: str, version: str | None, severity: str
+) -> None:
+    header = "Hostname,LocalIP,CVE ID,Severity,Base Score,CVSS Version,Host ID"
+    row = {
+        "Hostname": "SRV11", "LocalIP": "192.0.2.111", "CVE ID": "CVE-2030-11001",
+        "Severity": "UNKNOWN", "Base Score": "9.5", "CVSS Version": written, "Host ID": "1",
+    }  # fmt: skip
+    (finding,) = inspect_text(tmp_path, make_csv(header, row)).findings
+    assert (finding.extra.get("cvss_version"), finding.severity) == (version, severity)
+
+
 def test_alert_logic_cells_have_line_ends_and_two_addresses(tmp_path: Path) -> None:
     text = (
         "\ufeffVulnerability,CVSS Score,Severity,Asset Name,IP Address,Protocol/Port,First Seen,"
