@@ -6,8 +6,9 @@ differences between SQLite and PostgreSQL.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -99,35 +100,17 @@ class Database:
         Raises DatabaseFileLostError if the file was deleted or replaced, also during the block.
         """
         self._backend.check_file()
-        with self._backend.write_turn(), self._engine.connect() as connection:
-            options = {WRITES: True}
-            if connection.dialect.name == "postgresql":
-                # A repeatable read would use the state before the previous writers committed.
-                connection = connection.execution_options(isolation_level="READ COMMITTED")
-            connection = connection.execution_options(**options)
-            with connection.begin():
-                yield connection
-        self._backend.check_file()
+        with self._begin_writing(nullcontext) as connection:
+            yield connection
 
     @contextmanager
     def merging(self, stage: Path) -> Iterator[Connection]:
         """Begin a transaction like `writing`, in which the tables of a stage file are readable."""
         self._backend.check_file()
-        with (
-            self._backend.write_turn(),
-            self._engine.connect() as connection,
-            ExitStack() as stack,
-        ):
+        with self._begin_writing(partial(attached_stage, path=stage)) as connection:
             if connection.dialect.name == "postgresql":
-                connection = connection.execution_options(isolation_level="READ COMMITTED")
-            else:
-                stack.enter_context(attached_stage(connection, stage))
-            connection = connection.execution_options(**{WRITES: True})
-            with connection.begin():
-                if connection.dialect.name == "postgresql":
-                    copy_stage(connection, stage)
-                yield connection
-        self._backend.check_file()
+                copy_stage(connection, stage)
+            yield connection
         self._backend.shrink()
         release_freed_memory()
 
@@ -137,21 +120,30 @@ class Database:
 
         The transaction may change most of the database.
         """
+        with self._begin_writing(partial(attached_copy, path=copy)) as connection:
+            yield connection
+        self._backend.shrink()
+        release_freed_memory()
+
+    @contextmanager
+    def _begin_writing(
+        self, attached: Callable[[Connection], AbstractContextManager[object]]
+    ) -> Iterator[Connection]:
+        """Begin a transaction of the only writer, for SQLite in a context of its connection."""
         with (
             self._backend.write_turn(),
             self._engine.connect() as connection,
             ExitStack() as stack,
         ):
             if connection.dialect.name == "postgresql":
+                # A repeatable read would use the state before the previous writers committed.
                 connection = connection.execution_options(isolation_level="READ COMMITTED")
             else:
-                stack.enter_context(attached_copy(connection, copy))
+                stack.enter_context(attached(connection))
             connection = connection.execution_options(**{WRITES: True})
             with connection.begin():
                 yield connection
         self._backend.check_file()
-        self._backend.shrink()
-        release_freed_memory()
 
     @contextmanager
     def previewing(self, stage: Path, seconds: float) -> Iterator[Connection]:
