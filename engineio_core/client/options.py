@@ -12,6 +12,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from engineio_core.field_docs import document_fields
+from engineio_core.http.certificate_files import load_authorities, load_certificate
 from engineio_core.http.grammar import is_token
 from engineio_core.option_names import check_keywords
 from engineio_core.options import TRANSPORTS, check_at_least, check_bool, check_seconds
@@ -86,16 +87,16 @@ class ClientTls:
             raise ValueError("a TLS key needs its certificate: write ClientTls(certificate=...)")
 
     def make_context(self) -> ssl.SSLContext:
-        """Return an SSL context for clients. Raises SSLError for an invalid file."""
+        """Return an SSL context for clients. Raises SSLError or OSError for an invalid file."""
         context = ssl.create_default_context(cafile=None)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if self.ca is not None:
-            context.load_verify_locations(self.ca)
+            load_authorities(context, self.ca)
         if not self.verify:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         if self.certificate is not None:
-            context.load_cert_chain(self.certificate, self.key, self.password)
+            load_certificate(context, self.certificate, self.key, self.password)
         return context
 
 

@@ -30,6 +30,7 @@ from typing import Any, Final, TypeVar, final
 import uvloop
 
 from engineio_core.field_docs import document_fields
+from engineio_core.http.certificate_files import load_certificate
 from engineio_core.option_names import check_keywords
 
 logger = logging.getLogger("engineio_core")
@@ -70,23 +71,18 @@ class Tls:
                 raise ValueError(f"the TLS {name} must be a readable PEM file, got {str(path)!r}")
 
     def make_context(self) -> SSLContext:
-        """Return an SSL context for servers. Raises SSLError for an invalid file."""
+        """Return an SSL context for servers. Raises SSLError or OSError for an invalid file."""
         context = create_default_context(Purpose.CLIENT_AUTH)
         context.minimum_version = TLSVersion.TLSv1_2
         self.load(context)
         return context
 
     def load(self, context: SSLContext) -> None:
-        """Load the current files into a context that new connections use. Raises SSLError."""
-        try:
-            context.load_cert_chain(self.certificate, self.key, self.password)
-        except SSLError as error:
-            key = self.key or self.certificate
-            raise SSLError(
-                error.errno,
-                f"certificate {str(self.certificate)!r} and key {str(key)!r} must be PEM files "
-                f"that belong together: {error.strerror}",
-            ) from error
+        """Load the current files into a context that new connections use.
+
+        Raises SSLError or OSError for an invalid file.
+        """
+        load_certificate(context, self.certificate, self.key, self.password)
 
 
 @final
