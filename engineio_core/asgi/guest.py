@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import os
 import sys
 from collections.abc import Awaitable, Callable
@@ -55,7 +56,8 @@ class AsgiGuest:
             # One warning, even if the engine has several applications
             engine.on("connection_error", self._request_refused)
             if is_alone:
-                _warn_of_workers(count_host_workers(sys.argv, os.environ))
+                process = multiprocessing.current_process()
+                _warn_of_workers(count_host_workers(sys.argv, os.environ, process))
 
     def _request_refused(self, refusal: ConnectionRefusal) -> None:
         """Log the first request of an unknown session: another worker may have the session."""
@@ -157,8 +159,8 @@ class AsgiGuest:
 def _warn_of_workers(count: int) -> None:
     if count > 1:
         logger.warning(
-            "the ASGI server runs %d workers, and this server has no adapter: events do not reach "
-            "the clients of the other workers, and polling clients lose their sessions; run one "
-            "worker, or give the server an adapter and the load balancer sticky sessions",
+            "the ASGI server runs at least %d workers, and this server has no adapter: events do "
+            "not reach the clients of the other workers, and polling clients lose their sessions; "
+            "run one worker, or give the server an adapter and the load balancer sticky sessions",
             count,
         )

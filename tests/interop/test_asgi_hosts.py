@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -15,6 +17,7 @@ import pytest
 
 from tests.helpers.ports import reserve_port
 
+from .asgi_programs import PROGRAMS
 from .support import CaseResults, find_cases, run_node
 from .test_socket_clients import SCRIPT, UPGRADE, ClientSetup
 
@@ -94,3 +97,23 @@ def test_case_passes_with_an_official_client_under_an_asgi_host(
     case: str,
 ) -> None:
     run_cases(host, setup).check(case)
+
+
+@pytest.mark.parametrize("host", PROGRAMS)
+def test_workers_of_a_program_are_reported(host: str, tmp_path: Path) -> None:
+    output = tmp_path / "output.txt"
+    with output.open("w") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.interop.asgi_programs", host],
+            cwd=ROOT, stdout=file, stderr=file, start_new_session=True,
+        )  # fmt: skip
+    try:
+        end = time.monotonic() + LIMIT
+        while "the ASGI server runs at least 2 workers" not in output.read_text("utf-8"):
+            assert process.poll() is None, output.read_text("utf-8")
+            assert time.monotonic() < end, output.read_text("utf-8")
+            time.sleep(0.05)
+    finally:
+        # The workers as well: their host may not pass the signal on while it starts.
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

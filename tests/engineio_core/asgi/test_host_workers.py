@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -34,7 +36,37 @@ from socketio_core import InProcessCluster, SocketServer
 def test_workers_of_a_command_are_counted(
     command: str, environment: dict[str, str], count: int
 ) -> None:
-    assert count_host_workers(command.split(), environment) == count
+    assert count_host_workers(command.split(), environment, multiprocessing.current_process()) == (
+        count
+    )
+
+
+def make_process(name: str = "SpawnProcess-1", *args: object, **options: object) -> object:
+    """Return a process of multiprocessing, whose argument `config` has the given attributes."""
+    config = SimpleNamespace(**options)
+    return multiprocessing.Process(name=name, args=args, kwargs={"config": config})
+
+
+@pytest.mark.parametrize(
+    ("command", "process", "count"),
+    [
+        ("program.py", make_process(workers=3, reload=False), 3),
+        ("uvicorn app:app --workers 2 --reload", make_process(workers=2, reload=True), 1),
+        ("hypercorn --config file.toml app:app", make_process(workers=2), 2),
+        ("uvicorn app:app --workers 2", make_process(workers="many"), 2),
+        ("program.py", make_process(), 1),
+        ("program.py", make_process("granian-worker", 2, "app"), 2),
+        ("granian app:app --workers 4", make_process("granian-worker", 2, "app"), 4),
+        ("program.py", make_process("granian-worker", "app"), 1),
+        ("program.py", make_process("granian-worker"), 1),
+        ("program.py", object(), 1),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_workers_of_a_program_or_configuration_file_are_counted(
+    command: str, process: object, count: int
+) -> None:
+    assert count_host_workers(command.split(), {}, process) == count
 
 
 def test_several_workers_without_an_adapter_are_reported_once_per_server(
@@ -45,7 +77,10 @@ def test_several_workers_without_an_adapter_are_reported_once_per_server(
     with caplog.at_level(logging.WARNING):
         io.asgi_app()
         io.asgi_app()
-    assert caplog.text.count("the ASGI server runs 2 workers, and this server has no adapter") == 1
+    assert (
+        caplog.text.count("the ASGI server runs at least 2 workers, and this server has no adapter")
+        == 1
+    )
 
 
 def test_several_workers_with_an_adapter_are_not_reported(
