@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from ipaddress import ip_address
-from typing import Any
+
+from tests.helpers.stream_server import stream_server
 
 GRANTED_4 = b"\x00\x5a" + bytes(6)
 GRANTED_5 = b"\x05\x00\x00\x01" + bytes(6)
@@ -27,36 +27,18 @@ class SocksServer:
         self._login = login
         self._reply = reply
         self._is_silent = is_silent
-        self._tasks: set[asyncio.Task[Any]] = set()
 
-    @asynccontextmanager
-    async def run(self) -> AsyncIterator[int]:
-        """Serve, and yield the port."""
-        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        try:
-            yield server.sockets[0].getsockname()[1]
-        finally:
-            server.close()
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+    def run(self) -> AbstractAsyncContextManager[int]:
+        """Serve during the block, which receives the port."""
+        return stream_server(self._serve)
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        try:
-            if self._is_silent:
-                await reader.read()
-            elif await reader.readexactly(1) == b"\x05":
-                await self._serve_5(reader, writer)
-            else:
-                await self._serve_4(reader, writer)
-        except (OSError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
-            self._tasks.discard(task)
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._is_silent:
+            await reader.read()
+        elif await reader.readexactly(1) == b"\x05":
+            await self._serve_5(reader, writer)
+        else:
+            await self._serve_4(reader, writer)
 
     async def _serve_5(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         methods = await self._sized(reader)

@@ -7,7 +7,7 @@ import base64
 import ssl
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from engineio_core.client.errors import TransportError
 from socketio_core import Socket, SocketServer
 from socketio_core.client import AsyncClient, ClientTls, ConnectionFailedError
 from tests.helpers.socks_server import SocksServer
+from tests.helpers.stream_server import stream_server
 
 TLS = Path(__file__).parents[2] / "helpers" / "tls"
 FIRST, SECOND = TLS / "first.pem", TLS / "second.pem"
@@ -84,30 +85,9 @@ class HttpProxy:
         self.lines: list[str] = []
         self._authorization = authorization
         self._refusal = refusal
-        self._tasks: set[asyncio.Task[Any]] = set()
 
-    @asynccontextmanager
-    async def run(self) -> AsyncIterator[int]:
-        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        try:
-            yield server.sockets[0].getsockname()[1]
-        finally:
-            server.close()
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        try:
-            await self._serve(reader, writer)
-        except (OSError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
-            self._tasks.discard(task)
+    def run(self) -> AbstractAsyncContextManager[int]:
+        return stream_server(self._serve)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")

@@ -11,12 +11,9 @@ import pytest
 
 from socketio_core.adapters.postgres import link
 from socketio_core.adapters.postgres.adapter import Postgres
-from socketio_core.testing import TestClient
 from tests.helpers.stalling_proxy import StallingProxy, stalling_proxy
 from tests.socketio_core.postgres.conftest import Database, PostgresPair
 from tests.socketio_core.redis.conftest import until
-
-COUNT = 30
 
 
 @pytest.fixture
@@ -35,27 +32,10 @@ async def pair(proxied: tuple[StallingProxy, str]) -> AsyncIterator[PostgresPair
         yield servers
 
 
-async def received(pair: PostgresPair, there: TestClient, text: str) -> None:
-    """Send events with a text until the client of the other server has one."""
-    async with asyncio.timeout(120):
-        while not any(args == [text] for _, args in there.received):
-            pair.ios[0].emit("x", text)
-            await asyncio.sleep(0.05)
-
-
 async def test_messages_arrive_in_order_over_a_slow_network(
     pair: PostgresPair, proxied: tuple[StallingProxy, str]
 ) -> None:
-    here, there = await pair.servers[0].connect(), await pair.servers[1].connect()
-    proxied[0].slow_down(100, 0.002)
-    for number in range(COUNT):
-        pair.ios[0].emit("x", number)
-        # Local delivery does not wait for PostgreSQL.
-        assert here.received[-1] == ("x", [number])
-    async with asyncio.timeout(120):
-        while len(there.received) < COUNT:  # noqa: ASYNC110 - another process sends them
-            await asyncio.sleep(0.01)
-    assert [args for _, args in there.received] == [[number] for number in range(COUNT)]
+    await pair.check_order_over(proxied[0])
 
 
 async def test_half_open_connections_are_opened_again(
@@ -72,7 +52,7 @@ async def test_half_open_connections_are_opened_again(
             while factory.status().since == since:  # noqa: ASYNC110 - the link has no event
                 await asyncio.sleep(0.01)
     monkeypatch.setattr(link, "CHECK_TIMEOUT", 60)
-    await received(pair, there, "again")
+    await pair.send_until_received(there, "again")
 
 
 @pytest.mark.parametrize(
@@ -92,5 +72,5 @@ async def test_connections_are_opened_again_after_wrong_answers(
     pair.ios[0].emit("x", "local")
     assert here.received[-1] == ("x", ["local"])
     proxied[0].answer_with(None)
-    await received(pair, there, "again")
+    await pair.send_until_received(there, "again")
     await until(lambda: pair.factories[0].status().connected)

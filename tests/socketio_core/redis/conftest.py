@@ -13,8 +13,9 @@ from socketio_core.adapters.redis.classic import RedisClassic
 from socketio_core.adapters.redis.factory import RedisFactory
 from socketio_core.adapters.redis.sharded import RedisSharded
 from socketio_core.adapters.streams.adapter import RedisStreams
-from socketio_core.testing import TestServer
+from socketio_core.testing import TestClient, TestServer
 from tests.helpers.redis_server import RedisServer, running_redis
+from tests.helpers.stalling_proxy import StallingProxy
 
 PATIENCE = 300.0
 
@@ -58,6 +59,23 @@ class Pair:
     async def connected(self) -> None:
         """Wait until both servers are connected."""
         await until(lambda: all(each.status().connected for each in self.factories))
+
+    async def check_order_over(self, proxy: StallingProxy) -> None:
+        """Check that events over a slow proxy arrive in order, and locally without waiting."""
+        here, there = await self.servers[0].connect(), await self.servers[1].connect()
+        proxy.slow_down(100, 0.002)
+        for number in range(30):
+            self.ios[0].emit("x", number)
+            assert here.received[-1] == ("x", [number])
+        await until(lambda: len(there.received) >= 30)
+        assert [args for _, args in there.received] == [[number] for number in range(30)]
+
+    async def send_until_received(self, there: TestClient, text: str) -> None:
+        """Send events with a text until the client of the other server has one."""
+        async with asyncio.timeout(120):
+            while not any(args == [text] for _, args in there.received):
+                self.ios[0].emit("x", text)
+                await asyncio.sleep(0.05)
 
     async def __aexit__(self, *error: object) -> None:
         for server in self.servers:

@@ -5,7 +5,6 @@ Each test sends until the receiver has the messages, so that none depends on a d
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -13,13 +12,11 @@ import pytest
 from socketio_core.adapters.redis import connection as redis_connection
 from socketio_core.adapters.redis import link as redis_link
 from socketio_core.adapters.streams import link as streams_link
-from socketio_core.testing import TestClient
 from tests.helpers.redis_server import RedisServer
 from tests.helpers.stalling_proxy import StallingProxy, stalling_proxy
 from tests.socketio_core.redis.conftest import ADAPTERS, Pair, until
 
 MODES = ("classic", "sharded-dynamic", "streams")
-COUNT = 30
 #: Answers that a proxy or another program may send: HTTP, a reply of no known type, binary data.
 WRONG = (b"HTTP/1.1 502 Bad Gateway\r\n\r\n", b"!unknown\r\n", b"\x00\xff" * 50)
 
@@ -47,27 +44,10 @@ async def pair(
         yield servers
 
 
-async def received(pair: Pair, there: TestClient, text: str) -> None:
-    """Send events with a text until the client of the other server has one."""
-    async with asyncio.timeout(120):
-        while not any(args == [text] for _, args in there.received):
-            pair.ios[0].emit("x", text)
-            await asyncio.sleep(0.05)
-
-
 async def test_messages_arrive_in_order_over_a_slow_network(
     pair: Pair, proxied: tuple[StallingProxy, str]
 ) -> None:
-    here, there = await pair.servers[0].connect(), await pair.servers[1].connect()
-    proxied[0].slow_down(100, 0.002)
-    for number in range(COUNT):
-        pair.ios[0].emit("x", number)
-        # Local delivery does not wait for Redis.
-        assert here.received[-1] == ("x", [number])
-    async with asyncio.timeout(120):
-        while len(there.received) < COUNT:  # noqa: ASYNC110 - another process sends them
-            await asyncio.sleep(0.01)
-    assert [args for _, args in there.received] == [[number] for number in range(COUNT)]
+    await pair.check_order_over(proxied[0])
 
 
 @pytest.mark.usefixtures("frequent_pings")
@@ -76,7 +56,7 @@ async def test_half_open_connections_are_opened_again(
 ) -> None:
     there = await pair.servers[1].connect()
     proxied[0].abandon()
-    await received(pair, there, "again")
+    await pair.send_until_received(there, "again")
     await pair.connected()
 
 
@@ -93,5 +73,5 @@ async def test_connections_are_opened_again_after_wrong_answers(
     assert ("x", ["local"]) in here.received
     assert pair.factories[0].status().error
     proxied[0].answer_with(None)
-    await received(pair, there, "again")
+    await pair.send_until_received(there, "again")
     await pair.connected()
