@@ -15,6 +15,9 @@ from hextrackr_server.sockets.payloads.collaboration import Editors, ResourceId,
 from hextrackr_server.sockets.payloads.common import Success
 from socketio_core import DocumentedAs, Socket, SocketServer
 
+# `collaboration.presence` validates the values.
+AnyType = Annotated[Any, DocumentedAs(ResourceType)]
+AnyId = Annotated[Any, DocumentedAs(ResourceId)]
 #: After these disconnect reasons a socket is not recovered.
 _FINAL = frozenset({"client namespace disconnect", "server namespace disconnect"})
 
@@ -23,9 +26,7 @@ def register(io: SocketServer, editing: EditingSessions, maximum_rooms: int) -> 
     """Handle the events of editors and watchers."""
 
     async def start(
-        socket: Socket,
-        resource_type: Annotated[Any, DocumentedAs(ResourceType)] = None,
-        resource_id: Annotated[Any, DocumentedAs(ResourceId)] = None,
+        socket: Socket, resource_type: AnyType = None, resource_id: AnyId = None
     ) -> Annotated[dict[str, Any], DocumentedAs(Editors)]:
         """Start or continue to edit a resource."""
         with refusals_as_acks():
@@ -36,9 +37,7 @@ def register(io: SocketServer, editing: EditingSessions, maximum_rooms: int) -> 
             return {"success": True, "currentEditors": editors}
 
     async def stop(
-        socket: Socket,
-        resource_type: Annotated[Any, DocumentedAs(ResourceType)] = None,
-        resource_id: Annotated[Any, DocumentedAs(ResourceId)] = None,
+        socket: Socket, resource_type: AnyType = None, resource_id: AnyId = None
     ) -> Annotated[dict[str, Any], DocumentedAs(Success)]:
         """Stop editing a resource."""
         with refusals_as_acks():
@@ -49,9 +48,7 @@ def register(io: SocketServer, editing: EditingSessions, maximum_rooms: int) -> 
             return {"success": True}
 
     async def watch(
-        socket: Socket,
-        resource_type: Annotated[Any, DocumentedAs(ResourceType)] = None,
-        resource_id: Annotated[Any, DocumentedAs(ResourceId)] = None,
+        socket: Socket, resource_type: AnyType = None, resource_id: AnyId = None
     ) -> Annotated[dict[str, Any], DocumentedAs(Editors)]:
         """Receive the changes of the editors of a resource."""
         with refusals_as_acks():
@@ -63,9 +60,7 @@ def register(io: SocketServer, editing: EditingSessions, maximum_rooms: int) -> 
             return {"success": True, "currentEditors": editors}
 
     async def unwatch(
-        socket: Socket,
-        resource_type: Annotated[Any, DocumentedAs(ResourceType)] = None,
-        resource_id: Annotated[Any, DocumentedAs(ResourceId)] = None,
+        socket: Socket, resource_type: AnyType = None, resource_id: AnyId = None
     ) -> Annotated[dict[str, Any], DocumentedAs(Success)]:
         """Stop watching a resource."""
         with refusals_as_acks():
