@@ -165,6 +165,25 @@ FAULTS: Final = (
         ),
     ),
     Fault(
+        "import of a hub with gateways",
+        "all gateways are replaced; SIGSTOP and SIGCONT of the process that reads the file",
+        "the import completes",
+        (
+            f"{DRAIN}test_import_completes_when_all_gateways_are_replaced_while_its_reading_"
+            "process_is_stopped",
+        ),
+    ),
+    Fault(
+        "application of a hub with gateways",
+        "hangs",
+        "handshakes receive 503; after 15 s the gateways close the clients",
+        (
+            "tests/engineio_core/relay/test_relay.py::"
+            "test_gateway_answers_503_when_the_origin_does_not_answer",
+            "tests/engineio_core/relay/test_link.py::test_link_ends_when_the_peer_sends_nothing",
+        ),
+    ),
+    Fault(
         "import, upload, KEV, notification, report, maintenance, event log",
         "full disk",
         "one line in the log; the user reads the reason; nothing half-written",

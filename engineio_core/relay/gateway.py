@@ -52,8 +52,9 @@ logger = logging.getLogger("engineio_core")
 
 #: Bytes that a client's connection has taken before the origin is informed.
 REPORT_SIZE: Final = 64 * 1024
-#: Seconds that a request waits for the origin.
-ADMISSION_LIMIT: Final = 10.0
+#: Seconds that a request waits for the origin. At `handshake_timeout`, ten seconds by default, the
+#: engine would answer 400: the fault is not the client's.
+ADMISSION_LIMIT: Final = 9.0
 #: Seconds between two attempts to reach the origin.
 RETRY_SECONDS: Final = 0.2
 #: Seconds in addition to the drain time in which the origin closes the sessions of a gateway that

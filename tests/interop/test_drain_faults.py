@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 import time
+import urllib.error
+import urllib.request
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -17,8 +20,9 @@ from websockets.sync.client import connect
 from tests.helpers.ports import reserve_port
 from tests.helpers.waiting import PATIENT
 
+from . import program
 from .test_drain import APPLICATION, LIMIT
-from .test_exit_codes import SERVERS, running
+from .test_exit_codes import SERVERS, Running, running
 from .worker_processes import alive, clients, serve
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(900)]
@@ -124,3 +128,60 @@ def test_hub_ends_in_order_when_a_process_is_killed_while_it_drains(
     # The database is not locked or damaged: the hub starts again.
     with running(SERVERS["hub"], tmp_path) as server:
         assert server.get("/ready")[0] == 200
+
+
+def call(server: Running, path: str, token: str, body: bytes | None = None) -> dict[str, object]:
+    """Return the JSON of a response; of the next one if a gateway ends during a request."""
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "text/csv"}
+    while True:
+        try:
+            request = urllib.request.Request(server.url + path, body, headers)
+            with urllib.request.urlopen(request, timeout=LIMIT) as response:
+                answer: dict[str, object] = json.load(response)
+                return answer
+        except (ConnectionError, urllib.error.URLError):
+            time.sleep(0.02)  # the next gateway accepts the connection
+
+
+def children(pid: str) -> set[int]:
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return {int(child) for task in tasks for child in task.read_text().split()}
+
+
+def test_import_completes_when_all_gateways_are_replaced_while_its_reading_process_is_stopped(
+    tmp_path: Path,
+) -> None:
+    token = program.token(tmp_path, "7")
+    rows = b"".join(b"h-%d,192.0.2.1,CVE-2030-1000,High\n" % each for each in range(60_000))
+    with running(SERVERS["hub with workers"], tmp_path) as server:
+
+        def started() -> dict[str, str]:
+            log = (tmp_path / "log").read_text()
+            return dict(re.findall(r"worker ([\w ]+) started as process (\d+)", log))
+
+        def status() -> object:
+            found = call(server, "/api/imports/1", token)["status"]
+            assert isinstance(found, dict)
+            return found["status"]
+
+        former = started()
+        call(server, "/api/imports", token, b"Host,IP Address,CVE,Severity\n" + rows)
+        until(lambda: children(former["application"]) or status() == "completed")
+        stopped = children(former["application"])
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+        server.process.send_signal(signal.SIGHUP)
+        until(
+            lambda: all(
+                pid != former.get(name) for name, pid in started().items() if name != "application"
+            )
+        )
+        until(lambda: not alive({int(former["gateway 1"]), int(former["gateway 2"])}))
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+        until(lambda: status() == "completed")
+        assert started()["application"] == former["application"]
+        server.process.send_signal(signal.SIGTERM)
+        code, errors = server.end()
+    assert code == 0
+    assert "Traceback" not in errors, errors

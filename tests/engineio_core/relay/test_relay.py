@@ -13,6 +13,8 @@ import pytest
 from websockets.asyncio.client import connect
 
 from engineio_core import HttpRequest, HttpResponse
+from engineio_core.options import EngineOptions
+from engineio_core.relay import gateway as gateway_module
 from engineio_core.relay import origin as origin_module
 from engineio_core.relay.frames import Kind
 from socketio_core import Recovery, Socket, SocketServer
@@ -216,6 +218,22 @@ async def test_gateway_answers_503_until_the_origin_is_back(tmp_path: Path) -> N
         await server.linked(1)
         await until(lambda: server.gateways[0].is_linked)
         assert await Client.connect(server.ports[0])
+
+
+async def test_gateway_answers_503_when_the_origin_does_not_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine of the gateway would answer 400 at its `handshake_timeout`."""
+    assert EngineOptions().handshake_timeout > gateway_module.ADMISSION_LIMIT
+    monkeypatch.setattr(gateway_module, "ADMISSION_LIMIT", 0.05)
+    io = SocketServer()
+
+    async def hang(request: HttpRequest) -> None:
+        await asyncio.Event().wait()
+
+    io.engine.use(hang)
+    async with relayed(io, tmp_path, gateways=1, handshake_timeout=300.0) as server:
+        assert (await fetch(server.ports[0], ""))[0] == 503
 
 
 async def test_packets_wait_in_the_origin_while_a_client_does_not_read(
