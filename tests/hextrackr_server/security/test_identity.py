@@ -11,6 +11,9 @@ from hextrackr_server.security.identity import IdentityService
 from hextrackr_server.security.principal import Principal, TokenAuthority
 from tests.hextrackr_server.support import SECRET, FakeClock
 
+#: Seconds that the clock of the service is ahead of the clock of tokens: each token is older.
+AHEAD = 600.0
+
 
 class Clock(FakeClock):
     def epoch_ms(self) -> int:
@@ -20,11 +23,11 @@ class Clock(FakeClock):
 @pytest.fixture
 def identity() -> IdentityService:
     clock = Clock()
-    clock.now = time.time()
+    clock.now = time.time() + AHEAD
     return IdentityService(TokenAuthority(SECRET), clock)
 
 
-def bearer(lifetime: float = 60) -> dict[str, str]:
+def bearer(lifetime: float = 7200) -> dict[str, str]:
     return {"authorization": f"Bearer {TokenAuthority(SECRET).sign('7', lifetime=lifetime)}"}
 
 
@@ -48,7 +51,7 @@ async def test_revocation_of_a_user_ends_earlier_logins(identity: IdentityServic
 
 def test_login_after_the_revocation_is_valid(identity: IdentityService) -> None:
     identity.revoke(user_id="7")
-    assert identity.is_current(Principal("7", "7", "user", proven_at=time.time() + 5))
+    assert identity.is_current(Principal("7", "7", "user", proven_at=time.time() + AHEAD + 5))
 
 
 def test_number_of_revocations_is_bounded(
@@ -63,7 +66,7 @@ def test_number_of_revocations_is_bounded(
 
 async def test_recheck_returns_expired_principals(identity: IdentityService) -> None:
     over = Principal("7", "7", "user", expires_at=time.time() - 1)
-    good = Principal("8", "8", "user", expires_at=time.time() + 60)
+    good = Principal("8", "8", "user", expires_at=time.time() + 7200)
     endless = Principal("9", "9", "user")
     assert await identity.recheck([over, good, endless]) == [over]
     assert identity.seconds_left(over) == 0
