@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import zlib
-from typing import Final
+from datetime import UTC, datetime
+from typing import Any, Final
 
+import msgspec
 from msgspec import msgpack
 
 from benchmarks.hostile.attack import Attack
@@ -37,6 +39,16 @@ _MSGPACK_EXACT: Final = frame(
     ),
     BINARY,
 )
+_ECHO_SIZE: Final = 900_000
+
+
+def _echo(value: Any) -> bytes:
+    """Return a MessagePack event of 0.9 MB whose ack contains copies of a value."""
+    packed = msgpack.encode(value)
+    count = _ECHO_SIZE // len(packed)
+    values = msgspec.Raw(b"\xdd" + count.to_bytes(4, "big") + packed * count)
+    event = {"type": 2, "nsp": "/", "data": ["echo", values], "id": 1}
+    return frame(msgpack.encode(event), BINARY)
 
 
 def _inflating() -> bytes:
@@ -73,6 +85,13 @@ _ATTACKS: Final = (
     Attack("MessagePack values", "messages of 65,000 values to decode one by one", "5",
            over_websocket(MSGPACK_CONNECT + _MSGPACK_EXACT * 5), place="msgpack",
            is_compared=False),
+    Attack("MessagePack echoes, lists", "echoed messages of 900,000 empty lists", "3",
+           over_websocket(MSGPACK_CONNECT + _echo([]) * 3), place="msgpack"),
+    Attack("MessagePack echoes, timestamps", "echoed messages of 150,000 timestamps", "3",
+           over_websocket(MSGPACK_CONNECT + _echo(datetime(2024, 1, 1, tzinfo=UTC)) * 3),
+           place="msgpack"),
+    Attack("MessagePack echoes, keys", "echoed messages of 300,000 maps with an integer as key",
+           "3", over_websocket(MSGPACK_CONNECT + _echo({1: 1}) * 3), place="msgpack"),
     Attack("bombs", "frames of 1 kB that inflate to 1 MB", "20",
            over_websocket(CONNECT + _inflating() * 20, deflate=True), place="deflate",
            is_compared=False),

@@ -6,12 +6,13 @@ to the decoder and are changed in place. docs/values.md has the table of all con
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time
 from enum import Enum
 from inspect import isawaitable, isroutine
 from math import isfinite, isnan
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import orjson
@@ -25,6 +26,14 @@ BINARY_TYPES = (bytes, bytearray, memoryview)
 # Types that msgspec leaves as they are in the fields of an object, for our converters.
 _CONVERTED_LATER = (*BINARY_TYPES, datetime)
 _NON_STR_KEYS = orjson.OPT_NON_STR_KEYS
+# Types of which each value is plain.
+_ATOMS: Final = frozenset({str, bool, type(None)})
+_SCALARS: Final = (int, float, str)
+_KEY_TYPES: Final = frozenset({bool, type(None)})
+_KEYS: Final = {None: "null", True: "true", False: "false"}
+_EXACT: Final = 2**53  # JavaScript writes integers below with all their digits
+# Keys that orjson may have written differently from JavaScript: 1.0, 1e16, NaN
+FLOAT_KEY: Final = re.compile(rb'"(?:-?[0-9.]+(?:\.0|e[-+]?[0-9]+)|null)":')
 
 
 class Attachments:
@@ -139,27 +148,34 @@ def to_plain(
     TypeError or ValueError, with the reason, for a value that cannot be sent.
     """
     kind = type(value)
-    if value is None or kind is str or kind is bool or kind in leaves:
+    if kind in _ATOMS or kind in leaves:
         return value
-    if isinstance(value, int | float | str):
+    if isinstance(value, _SCALARS):
         return _plain_scalar(value)
     if depth == 0:
         raise _too_deep()
-    # Loops, since a comprehension costs a second stack frame per level before Python 3.12.
+    depth -= 1
+    # Loops, since a comprehension costs a second stack frame per level before Python 3.12. The
+    # peer chooses the number of values, so frequent ones do not cost a call each.
     if isinstance(value, dict):
         copy: dict[str, Any] = {}
         for key, item in value.items():
-            copy[key if type(key) is str else _plain_key(key)] = to_plain(
-                item, convert, leaves, depth - 1
-            )
+            if type(key) is not str:
+                key = _KEYS[key] if type(key) in _KEY_TYPES else _plain_key(key)
+            copy[key] = item if type(item) in _ATOMS else to_plain(item, convert, leaves, depth)
         return copy
     if isinstance(value, list):
-        items = []
+        items: list[Any] = []
         for item in value:
-            items.append(to_plain(item, convert, leaves, depth - 1))  # noqa: PERF401 - see above
+            if type(item) in _ATOMS:
+                items.append(item)
+            elif item or depth == 0 or type(item) is not list:
+                items.append(to_plain(item, convert, leaves, depth))
+            else:
+                items.append([])
         return items
     # The converted value replaces this one, on the same level.
-    return to_plain(convert(value), convert, leaves, depth)
+    return to_plain(convert(value), convert, leaves, depth + 1)
 
 
 def _plain_scalar(value: int | float | str) -> int | float | str | None:
@@ -175,6 +191,8 @@ def _plain_scalar(value: int | float | str) -> int | float | str | None:
 
 def _plain_key(key: Any) -> str:
     """Return the string that JavaScript makes of a key that is not a string."""
+    if key.__class__ is int and -_EXACT < key < _EXACT:
+        return str(key)
     if isinstance(key, Enum):
         key = key.value
     if isinstance(key, float):

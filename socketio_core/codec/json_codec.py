@@ -7,7 +7,6 @@ one parser; each connection has its own decoder, because attachments arrive afte
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -19,6 +18,7 @@ from engineio_core.options import check_at_least
 from engineio_core.subclassing import mypyc_attr
 from socketio_core.codec.attachments import (
     BINARY_TYPES,
+    FLOAT_KEY,
     Attachments,
     convert_value,
     reconstruct,
@@ -83,8 +83,6 @@ _ACK_ID_END: Final = 2 + MAX_ACK_ID_DIGITS + 1
 _ID_LIMIT: Final[int] = ACK_ID_LIMIT
 _ANY_NUMBER: Final = 2**31
 _ANY_KEY = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_NON_STR_KEYS
-# Keys that orjson may have written differently from JavaScript: 1.0, 1e16, NaN
-_FLOAT_KEY: Final = re.compile(rb'"(?:-?[0-9.]+(?:\.0|e[-+]?[0-9]+)|null)":')
 _TYPE_OF_LETTER = {str(int(kind)): kind for kind in PacketType}
 _DIGITS = frozenset("0123456789")
 
@@ -182,7 +180,7 @@ class JsonParser:
         try:
             # orjson calls `convert` in the order of the text: depth first, keys in their order.
             payload = _dumps(data, collector.convert, _ANY_KEY)
-            is_exact = _FLOAT_KEY.search(payload) is None
+            is_exact = FLOAT_KEY.search(payload) is None
         except TypeError:
             is_exact = False
         if not is_exact:

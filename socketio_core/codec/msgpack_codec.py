@@ -6,17 +6,27 @@ for the contents of packets, and the slugs of errors, are those of the text code
 
 from __future__ import annotations
 
+import re
 import struct
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from math import isfinite
+from secrets import token_urlsafe
 from typing import Any, Final
 
 import msgspec
+import orjson
 
 from engineio_core.codec.encoded_packet import EncodedPacket
-from socketio_core.codec.attachments import BINARY_TYPES, convert_value, to_plain, to_utc
-from socketio_core.codec.large import LARGE, decode_uncollected
+from socketio_core.codec.attachments import (
+    BINARY_TYPES,
+    FLOAT_KEY,
+    convert_value,
+    to_plain,
+    to_utc,
+)
+from socketio_core.codec.large import LARGE, decode_uncollected, load_large
 from socketio_core.codec.packet import (
     ACK,
     ACK_ID_LIMIT,
@@ -56,11 +66,35 @@ _LEAVES = frozenset({*BINARY_TYPES, msgspec.msgpack.Ext})
 _TYPES = tuple(PacketType)[:5]  # no separate types for binary data
 # Types whose values msgspec writes as `to_plain` would convert them, at any size.
 _NATIVE: Final = frozenset({str, bytes, int, bool, type(None)})
-# Deeper data is converted by `to_plain`, which has the limit of all codecs.
-_MAX_NATIVE_DEPTH: Final = 16
+# Larger and deeper data is left to orjson, which checks it faster.
+_MAX_NATIVE_ITEMS: Final = 32
+_MAX_NATIVE_DEPTH: Final = 2
+_DATE: Final = struct.Struct(">2sq")
+_unpack_number: Final = struct.Struct(">q").unpack
+_DATE_HEADER: Final = b"\xd7\x00"  # an extension of eight bytes, of notepack
+# Takes the place of a value that JSON has no form for. A client cannot guess it.
+_TOKEN: Final = token_urlsafe(18)
+_PACKED_TOKEN: Final = msgspec.msgpack.encode(_TOKEN)
+# The same, with the number of the value in hexadecimal.
+_NUMBERED: Final = token_urlsafe(12)
+_NUMBERED_TOKEN: Final = re.compile(b"\xb8" + re.escape(_NUMBERED).encode() + b"([0-9a-f]{8})")
+# Only types that msgspec and orjson write alike, with keys that are strings.
+_STRICT: Final = (
+    orjson.OPT_PASSTHROUGH_DATETIME
+    | orjson.OPT_PASSTHROUGH_DATACLASS
+    | orjson.OPT_PASSTHROUGH_SUBCLASS
+)
+_ANY_KEY: Final = (
+    orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_NON_STR_KEYS
+)
+# The values for which orjson writes null and msgspec a form that clients must not receive, or
+# other bytes that look like one: a float whose exponent is that of NaN or infinity, a Timestamp.
+_OTHER_FORM: Final = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]|[\xd6\xd7]\xff|\xc7\x0c\xff")
 _EVENT_NUMBER: Final = int(EVENT)
 _ACK_NUMBER: Final = int(ACK)
 _pack = msgspec.msgpack.Encoder().encode
+_dumps: Final = orjson.dumps
+_loads: Final = orjson.loads
 
 
 class MsgpackParser:
@@ -85,12 +119,11 @@ class MsgpackParser:
         # The keys have the order of Node's server.
         body: dict[str, Any] = {"type": int(kind)}
         if data is not None:
-            # notepack 2 cannot read the datetime format of msgspec.
-            body["data"] = to_plain(data, _convert, _LEAVES)
+            body["data"] = data
         if ack_id is not None:
             body["id"] = ack_id
         body["nsp"] = namespace
-        return (EncodedPacket(_pack(body), is_binary=True),)
+        return (EncodedPacket(_pack_any(body), is_binary=True),)
 
     def encode_event(
         self, namespace: str, data: list[Any] | tuple[Any, ...], ack_id: int | None = None
@@ -99,38 +132,40 @@ class MsgpackParser:
         # hot path: codec
         if not data or data[0].__class__ is not str or data[0] in RESERVED_EVENTS:
             check_event_to_send(data)
+        check_address(namespace, ack_id)
+        body: dict[str, Any] = {"type": _EVENT_NUMBER, "data": data}
+        if ack_id is not None:
+            body["id"] = ack_id
+        body["nsp"] = namespace
         if _is_native(data, _MAX_NATIVE_DEPTH):
-            check_address(namespace, ack_id)
-            body: dict[str, Any] = {"type": _EVENT_NUMBER, "data": data}
-            if ack_id is not None:
-                body["id"] = ack_id
-            body["nsp"] = namespace
             try:
                 return (EncodedPacket(_pack(body), is_binary=True),)
-            except OverflowError:  # an integer of more than 64 bits: `encode` names the remedy
+            except OverflowError:  # an integer of more than 64 bits: `to_plain` names the remedy
                 pass
-        return self.encode(Packet(EVENT, namespace, data, ack_id))
+        return (EncodedPacket(_pack_any(body), is_binary=True),)
 
     def encode_ack(
         self, namespace: str, ack_id: int, data: list[Any] | tuple[Any, ...]
     ) -> tuple[EncodedPacket, ...]:
         """Return the single message of an ACK."""
         # hot path: codec
+        check_address(namespace, ack_id)
+        body = {"type": _ACK_NUMBER, "data": data, "id": ack_id, "nsp": namespace}
         if _is_native(data, _MAX_NATIVE_DEPTH):
-            check_address(namespace, ack_id)
-            body = {"type": _ACK_NUMBER, "data": data, "id": ack_id, "nsp": namespace}
             try:
                 return (EncodedPacket(_pack(body), is_binary=True),)
             except OverflowError:
                 pass
-        return self.encode(Packet(ACK, namespace, data, ack_id))
+        return (EncodedPacket(_pack_any(body), is_binary=True),)
 
 
-def _is_native(items: Iterable[Any], depth: int) -> bool:
+def _is_native(items: Collection[Any], depth: int) -> bool:
     """Return whether msgspec writes these values as `to_plain` would convert them.
 
-    False may also mean that the values are nested deeper than `depth`.
+    False may also mean that there are many values, or that they are nested deeper than `depth`.
     """
+    if len(items) > _MAX_NATIVE_ITEMS:
+        return False
     for item in items:
         kind = type(item)
         if kind in _NATIVE:
@@ -149,10 +184,79 @@ def _is_native(items: Iterable[Any], depth: int) -> bool:
     return True
 
 
+def _pack_any(body: dict[str, Any]) -> bytes:
+    """Return the message of a packet with any data.
+
+    Raises TypeError or ValueError, with the reason, for data that cannot be sent.
+    """
+    # orjson visits the values several times as fast as Python code would. A client chooses their
+    # number if a handler returns what it receives.
+    try:
+        text = _dumps(body, _check_leaf, _STRICT)
+        message = _pack(body)
+        if b"null" not in text or _OTHER_FORM.search(message) is None:
+            return message
+    except TypeError:
+        pass  # types or keys that have another form on the wire
+    try:
+        return _pack_converted(body)
+    except TypeError:
+        return _pack({**body, "data": to_plain(body["data"], _convert, _LEAVES)})
+
+
+def _check_leaf(value: Any) -> str | None:
+    """Return any text for a value that msgspec writes as it is, None for a datetime.
+
+    Raises TypeError for other values.
+    """
+    kind = value.__class__
+    if kind in _LEAVES:
+        return ""
+    if kind is datetime:
+        return None
+    raise TypeError
+
+
+def _pack_converted(body: dict[str, Any], *, is_numbered: bool = False) -> bytes:
+    """Convert data by way of JSON, with a token for each value that JSON has no form for.
+
+    Raises TypeError for data that `to_plain` must convert or refuse.
+    """
+    pieces: list[bytes] = []
+
+    def convert(value: Any) -> Any:
+        if value.__class__ in _LEAVES:
+            pieces.append(_pack(value))
+        elif isinstance(value, datetime):
+            pieces.append(_pack_date(value))
+        else:
+            return convert_value(value)
+        return f"{_NUMBERED}{len(pieces) - 1:08x}" if is_numbered else _TOKEN
+
+    text = _dumps(body, convert, _ANY_KEY)
+    if FLOAT_KEY.search(text):
+        raise TypeError
+    message = _pack(_loads(text) if len(text) <= LARGE else load_large(text))
+    if is_numbered:
+        return _NUMBERED_TOKEN.sub(lambda found: pieces[int(found[1], 16)], message)
+    parts = message.split(_PACKED_TOKEN)
+    if len(parts) != len(pieces) + 1:
+        # A dict with the keys 1 and "1" has one of them in JSON: the order is not enough.
+        return _pack_converted(body, is_numbered=True)
+    pieces.append(b"")
+    return b"".join(chain.from_iterable(zip(parts, pieces, strict=True)))
+
+
+def _pack_date(moment: datetime) -> bytes:
+    """Return a Date of notepack: version 2 cannot read the datetime format of msgspec."""
+    passed = (moment if moment.tzinfo is UTC else to_utc(moment)) - _EPOCH
+    seconds = passed.days * 86_400 + passed.seconds
+    return _DATE.pack(_DATE_HEADER, seconds * 1000 + passed.microseconds // 1000)
+
+
 def _convert(value: Any) -> Any:
     if isinstance(value, datetime):
-        milliseconds = (to_utc(value) - _EPOCH) // _MILLISECOND
-        return msgspec.msgpack.Ext(_NOTEPACK, milliseconds.to_bytes(8, "big", signed=True))
+        return msgspec.msgpack.Ext(_NOTEPACK, _pack_date(value)[2:])
     return convert_value(value)
 
 
@@ -172,6 +276,8 @@ class MsgpackDecoder:
         message = unpack(data)
         if not isinstance(message, dict):
             refuse_payload()
+        if len(data) > LARGE:
+            _check_keys(message)
         kind, content, ack_id = message.get("type"), message.get("data"), message.get("id")
         # A valid event of "/"; `read_message` reads or refuses all other packets.
         if (
@@ -216,14 +322,12 @@ def read_message(message: dict[Any, Any]) -> Packet:
 
 
 def _read_extension(code: int, data: memoryview) -> Any:
-    content = bytes(data)
-    if code != _NOTEPACK:
-        return [code, content]  # like an unknown extension in notepack
-    if len(content) == 1:
-        return None
-    if len(content) == 8:
-        return _read_date(int.from_bytes(content, "big", signed=True))
-    return content
+    if code == _NOTEPACK:
+        size = len(data)
+        if size == 8:
+            return _read_date(_unpack_number(data)[0])
+        return None if size == 1 else bytes(data)
+    return [code, bytes(data)]  # like an unknown extension in notepack
 
 
 def _read_date(milliseconds: int) -> datetime | str | None:
@@ -231,7 +335,7 @@ def _read_date(milliseconds: int) -> datetime | str | None:
 
     None stands for a number that is not a Date, as in `JSON.stringify`.
     """
-    if abs(milliseconds) > _LATEST_DATE:
+    if not -_LATEST_DATE <= milliseconds <= _LATEST_DATE:
         return None
     try:
         return _EPOCH + milliseconds * _MILLISECOND
@@ -267,11 +371,38 @@ def unpack(data: bytes) -> Any:
         refuse_payload()
 
 
+def _check_keys(message: Any) -> None:
+    """Refuse the keys of a large message that only `to_plain` can convert.
+
+    It would take up to half a second for a message of 0.9 MB. Raises PacketError for floats, nil
+    and keys that have no form in JSON; official clients write strings.
+    """
+    try:
+        _dumps(message, _ignore, _STRICT)  # all keys are strings
+    except TypeError:
+        try:
+            text = _dumps(message, _ignore, _ANY_KEY)
+        except TypeError:
+            text = b""  # keys without a form in JSON, or too many levels
+        if not text or FLOAT_KEY.search(text):
+            raise PacketError(
+                "invalid_payload",
+                f"a MessagePack message above {LARGE} bytes must have keys that are strings or "
+                "integers",
+            ) from None
+
+
+def _ignore(_: Any) -> None:
+    """Return null for a value that JSON has no form for."""
+
+
 def unpack_message(data: bytes) -> dict[Any, Any]:
     """Return the decoded message of a packet, not yet checked. Raises PacketError."""
     message = unpack(data)
     if not isinstance(message, dict):
         refuse_payload()
+    if len(data) > LARGE:
+        _check_keys(message)
     return message
 
 

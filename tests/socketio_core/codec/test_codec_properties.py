@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -13,7 +13,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from socketio_core.codec.attachments import Attachments, reconstruct, to_plain
+from socketio_core.codec.attachments import (
+    Attachments,
+    convert_value,
+    reconstruct,
+    to_plain,
+    to_utc,
+)
 from socketio_core.codec.json_codec import Decoder, JsonParser, Packet, PacketType, Parser
 from socketio_core.codec.msgpack_codec import MsgpackParser
 from socketio_core.codec.packet import (
@@ -104,6 +110,38 @@ def test_encode_does_not_change_the_packet(packet: Packet) -> None:
     JSON.encode(packet)
     MSGPACK.encode(packet)
     assert packet == before
+
+
+numbers = st.floats()  # NaN and infinities as well
+moments = st.datetimes(timezones=st.just(UTC) | st.timezones())
+any_keys = utf8_text | integers | numbers | st.booleans() | st.none()
+any_values = st.recursive(
+    st.none() | st.booleans() | integers | numbers | utf8_text | binary | moments,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(any_keys, inner, max_size=4),
+    max_leaves=20,
+)
+
+
+def to_ext(value: Any) -> Any:
+    """Return the Date of a datetime, the plain form of another value."""
+    if not isinstance(value, datetime):
+        return convert_value(value)
+    passed = (to_utc(value) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+    return msgspec.msgpack.Ext(0, passed.to_bytes(8, "big", signed=True))
+
+
+@given(any_values)
+@example({"1": b"1", 1: b"2"})
+@example([b"1", {1: datetime(2024, 1, 1, tzinfo=UTC), "1": b"2"}, b"3"])
+@example([[1.5, None, b"\xcb\x7f\xf8"], "\u02ff\x7f", {"a": float("nan")}])
+def test_msgpack_writes_the_plain_form_of_any_values(value: Any) -> None:
+    leaves = frozenset({bytes, msgspec.msgpack.Ext})
+    with suppress(ValueError):  # a moment outside the years 1 to 9999 in UTC
+        plain = to_plain([value], to_ext, leaves)
+        expected = msgspec.msgpack.encode({"type": 3, "data": plain, "id": 1, "nsp": "/"})
+        for message in (*MSGPACK.encode(Packet(ACK, "/", [value], 1)),
+                        *MSGPACK.encode_ack("/", 1, [value])):  # fmt: skip
+            assert message.payload == expected
 
 
 @given(packets(any_text, trees(any_text, binary)))

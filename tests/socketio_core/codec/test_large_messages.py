@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -154,6 +155,54 @@ def test_values_next_to_a_lone_surrogate_are_limited(value: str) -> None:
 def test_values_of_other_servers_are_not_limited() -> None:
     text = f'["\\ud800"{",1" * MAX_STRUCTURE}]'.encode()
     assert len(load_json(text, None)) == MAX_STRUCTURE + 1
+
+
+def echo_msgpack(value: Any) -> Any:
+    """Return the data of a large event, as a client receives it from a handler that returns it."""
+    event = {"type": 2, "nsp": "/", "data": ["x", value, "x" * LARGE]}
+    received = decode_msgpack(msgpack.encode(event))[1]
+    (message,) = MsgpackParser().encode_ack("/", 1, [received])
+    return msgpack.decode(message.payload)["data"][0]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (VALUE, VALUE),
+        ([{1: [{}]}] * 10_000, [{"1": [{}]}] * 10_000),
+        ([*VALUE, {True: 1, "a": b"1"}], [*VALUE, {"true": 1, "a": b"1"}]),
+        ([*VALUE, {"1.0": 1, "null": b"2"}], [*VALUE, {"1.0": 1, "null": b"2"}]),
+        ([*VALUE, msgpack.Ext(5, b"1")], [*VALUE, [5, b"1"]]),
+    ],
+    ids=["lists", "integers as keys", "true as key", "texts as keys", "extension"],
+)
+def test_large_message_is_converted_without_calls_per_value(value: Any, expected: Any) -> None:
+    calls = 0
+
+    def count(frame: object, kind: str, _: object) -> None:
+        nonlocal calls
+        calls += kind == "call"
+
+    former = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        found = echo_msgpack(value)
+    finally:
+        sys.setprofile(former)
+    assert found == expected
+    assert calls < len(value) / 4
+
+
+@pytest.mark.parametrize(
+    "key", [1.0, 1e300, None, b"1", (1,)], ids=["1.0", "1e300", "nil", "bytes", "list"]
+)
+def test_large_message_with_keys_that_cost_much_is_refused(key: Any) -> None:
+    event = {"type": 2, "nsp": "/", "data": ["x", [{key: 1}], "x" * LARGE]}
+    with pytest.raises(PacketError, match="strings or integers") as caught:
+        decode_msgpack(msgpack.encode(event))
+    assert caught.value.slug == "invalid_payload"
+    event["data"] = ["x", [{key: 1}]]
+    assert decode_msgpack(msgpack.encode(event)) == event["data"]
 
 
 def test_number_in_a_text_is_not_taken_for_a_large_one() -> None:

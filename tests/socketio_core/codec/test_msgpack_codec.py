@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from socketio_core.codec.json_codec import Packet, PacketType
+from socketio_core.codec.large import LARGE
 from socketio_core.codec.msgpack_codec import MsgpackParser
 from socketio_core.codec.packet import ACK_ID_LIMIT
 from socketio_core.errors import PacketError
@@ -95,9 +96,17 @@ def test_encode_event_and_encode_ack_match_encode() -> None:
         [Color.RED, {Color.RED: Color.RED}],
         Name("a"),
         [bytearray(b"1"), memoryview(b"2")],
-        nest(15),
-        nest(16),
+        nest(2),
+        nest(3),
         nest(250),
+        [[]] * 100,
+        [None] * 100,
+        [None, float("nan")] * 50,
+        [b"1", bytearray(b"2"), memoryview(b"3"), msgspec.msgpack.Ext(5, b"4")] * 20,
+        [datetime(2024, 1, 1, tzinfo=UTC), b"1", {2}] * 20,
+        {1: b"1", "1": b"2", "a": [b"3"]},
+        {1.0: [b"1"], None: 2},
+        [{1: "x" * LARGE}],
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -119,6 +128,22 @@ def test_direct_encoding_refuses_the_values_that_encode_refuses(value: Any) -> N
         with pytest.raises(expected.type) as found:
             encode()
         assert str(found.value) == str(expected.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({1: b"1", "1": b"2", "a": [b"3"]}, {"1": b"2", "a": [b"3"]}),
+        ({"a": b"1", 1: {2: b"2"}}, {"a": b"1", "1": {"2": b"2"}}),
+        ([b"1", {3}, (b"2",)], [b"1", [3], [b"2"]]),
+        ({1.0: b"1", None: b"2", 1.5: b"3"}, {"1": b"1", "null": b"2", "1.5": b"3"}),
+        ([None, float("nan"), b"\xcb\x7f\xf8"], [None, None, b"\xcb\x7f\xf8"]),
+    ],
+    ids=["equal keys", "integers", "sets and tuples", "float", "NaN"],
+)
+def test_values_between_binary_values_are_converted(value: Any, expected: Any) -> None:
+    (message,) = parser.encode_ack("/", 1, [value])
+    assert decode(message.payload) == Packet(ACK, "/", [expected], 1)
 
 
 def test_circular_data_is_refused() -> None:
