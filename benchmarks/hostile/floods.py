@@ -54,7 +54,7 @@ def _echo(value: Any) -> bytes:
 def _inflating() -> bytes:
     """Return a compressed frame of about 1 kB that inflates to almost 1 MB."""
     compressor = zlib.compressobj(9, wbits=-15)
-    text = b'42["echo","' + b"x" * 980_000 + b'"]'
+    text = b'421["echo","' + b"x" * 980_000 + b'"]'
     data = compressor.compress(text) + compressor.flush(zlib.Z_SYNC_FLUSH)
     return frame(data[:-4], _RSV1_TEXT)
 
@@ -92,7 +92,7 @@ _ATTACKS: Final = (
            place="msgpack"),
     Attack("MessagePack echoes, keys", "echoed messages of 300,000 maps with an integer as key",
            "3", over_websocket(MSGPACK_CONNECT + _echo({1: 1}) * 3), place="msgpack"),
-    Attack("bombs", "frames of 1 kB that inflate to 1 MB", "20",
+    Attack("bombs", "echoed frames of 1 kB that inflate to 1 MB", "20",
            over_websocket(CONNECT + _inflating() * 20, deflate=True), place="deflate",
            is_compared=False),
     Attack("requests", "pipelined GET requests", "3 MB",

@@ -338,13 +338,14 @@ class FrameReader:
         """Pass bytes to the slow path until the reader is paused; return the first kept position.
 
         The library inflates all messages of a slice before it returns the first one, and one byte
-        may inflate to a thousand; small slices bound that memory.
+        may inflate to a thousand; small slices bound that memory. The turn begins before the first
+        slice, whose messages may take longer than a turn.
         """
         self._needed = 0
         while position < len(data) and self.state is not ReaderState.PAUSED:
+            if self._handler.is_turn_over():
+                break
             piece = data[position : position + SLICE]
             position += len(piece)
             self._handler.slow_data_received(piece)
-            if position < len(data) and self._handler.is_turn_over():
-                break
         return position

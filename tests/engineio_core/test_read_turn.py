@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from itertools import count
 from typing import Any
 
 import pytest
 
-from engineio_core import read_turn
+from engineio_core import PerMessageDeflate, read_turn
 from engineio_core.http.connection import MAX_EMPTY_LINES, MAX_PIPELINED
 from engineio_core.read_turn import TURN_BYTES, TURN_SECONDS, ReadTurn
 from engineio_core.transports.polling import MAX_IGNORED
@@ -27,6 +28,10 @@ from tests.helpers.wire import (
 )
 
 CHUNK = 200_000
+DEFLATE = {
+    **WEBSOCKET_HEADERS,
+    "Sec-WebSocket-Extensions": "permessage-deflate; client_no_context_takeover",
+}
 
 
 @pytest.fixture
@@ -109,6 +114,23 @@ def test_pings_are_answered_in_several_turns_while_other_clients_are_served() ->
     assert server.received == ["other"]
     assert len(flooding.frames()) == 100
     assert not flooding.tcp.is_reading_paused
+
+
+@pytest.mark.usefixtures("slow_machine")
+def test_reading_pauses_after_each_message_that_inflates_to_a_long_one() -> None:
+    server = Server(max_http_buffer_size=10**6, per_message_deflate=PerMessageDeflate())
+    client = server.open_websocket(DEFLATE)
+    compressor = zlib.compressobj(wbits=-15)
+    inflating = compressor.compress(b"4" + b"x" * 990_000) + compressor.flush(zlib.Z_SYNC_FLUSH)
+    message = client_frame(TEXT, inflating[:-4], rsv=4)
+    received = []
+    for _ in range(2):
+        client.tcp.feed(message * 2)
+        received.append((len(server.received), client.tcp.is_reading_paused))
+    assert received == [(1, True), (1, True)]
+    server.clock.run()
+    assert len(server.received) == 4
+    assert not client.tcp.is_reading_paused
 
 
 @pytest.mark.usefixtures("slow_machine")

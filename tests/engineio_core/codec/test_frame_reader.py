@@ -466,12 +466,23 @@ def test_turn_is_checked_after_each_frame_of_the_slow_path() -> None:
     assert owner.slow == ping * 3
 
 
-def test_turn_is_checked_after_each_slice_of_compressed_data() -> None:
+def test_turn_is_checked_before_each_slice_of_compressed_data() -> None:
     owner = Owner(has_extensions=True)
     owner.is_over = True
     data = bytes(SLICE * 3 + 5)
     owner.reader.feed(data)
+    assert owner.slow_sizes == []
+    passed = owner.slow_data_received
+
+    def end_the_turn(piece: bytes) -> int:
+        owner.is_over = True
+        return passed(piece)
+
+    owner.slow_data_received = end_the_turn
+    owner.is_over = False
+    owner.reader.feed(b"")
     assert owner.slow_sizes == [SLICE]
+    owner.slow_data_received = passed
     owner.is_over = False
     owner.reader.feed(b"")
     assert owner.slow == data
