@@ -61,6 +61,9 @@ def list_problems(error: ValidationError, name: str) -> list[tuple[str, str]]:
     if isinstance(error, ModelError):
         return [(f"{name}{path}", message) for path, message in error.problems]
     message, _, path = str(error).partition(" - at `$")
+    message, of_key, key_path = message.partition(" - at `key` in `$")
+    if of_key:
+        message, path = f"{message} as a key", key_path
     path = f"{name}{path.rstrip('`')}" if path else name
     if missing := _MISSING_FIELD.fullmatch(message):
         path = f"{path}.{missing[1]}"

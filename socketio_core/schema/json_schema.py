@@ -22,7 +22,7 @@ from collections.abc import (
     Sequence,
     Set,
 )
-from enum import Enum
+from enum import Enum, Flag
 from typing import Annotated, Any, Final, Literal, TypeAlias, Union, get_args, get_origin
 
 import msgspec
@@ -147,6 +147,8 @@ class Schemas:
         """Return the definition of a named type."""
         name, text = getattr(kind, "__name__", _name_of(kind)), _docstring(kind)
         about = {"title": name, **({"description": text} if text else {})}
+        if isinstance(kind, type) and issubclass(kind, Flag):
+            return about | {"type": "integer"}  # members may be combined
         if isinstance(kind, type) and issubclass(kind, Enum):
             return about | {"enum": [member.value for member in kind]}
         found = read_fields(kind)

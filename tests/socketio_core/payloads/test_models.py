@@ -488,3 +488,24 @@ def test_model_and_struct_of_one_name_are_numbered() -> None:
     io = SocketServer()
     io.on("x", handler)
     assert "x: (a: Task, b: Task2, ack" in io.typescript()
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "path", "message"),
+    [
+        (dict[int, str], {"x": "a"}, "payload", "Expected `int`, got `str` as a key"),
+        (dict[str, dict[int, str]], {"a": {"x": "b"}}, "payload[...]",
+         "Expected `int`, got `str` as a key"),
+        (dict[int, str], {"1": 2}, "payload[...]", "Expected `str`, got `int`"),
+    ],
+    ids=["key", "inner key", "value"],
+)  # fmt: skip
+async def test_invalid_key_has_the_path_of_its_object(
+    annotation: Any, value: Any, path: str, message: str
+) -> None:
+    def handler(socket, payload):
+        return payload
+
+    handler.__annotations__ = {"payload": annotation}
+    answer = await call(handler, value)
+    assert answer["fields"] == [{"path": path, "message": message}]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import Enum
+from enum import Enum, Flag, IntFlag
 from typing import Annotated, Any, Generic, Literal, NamedTuple, NotRequired, TypedDict, TypeVar
 
 import msgspec
@@ -187,6 +187,16 @@ def test_types_of_the_standard_library_and_of_msgspec_have_their_json_form() -> 
         interface(io, "Upload") == "{ name: string; data: Binary; tags?: Record<string, number>; }"
     )
     assert interface(io, "Binary") == "ArrayBuffer | ArrayBufferView;"
+
+
+@pytest.mark.parametrize("base", [Flag, IntFlag])
+def test_flags_are_numbers(base: Any) -> None:
+    def grant(socket: Socket, rights: Any) -> None: ...
+
+    grant.__annotations__["rights"] = base("Rights", ["READ", "WRITE"])
+    io = SocketServer()
+    io.on("grant", grant)
+    assert interface(io, "Rights") == "number;"
 
 
 def test_keys_that_are_not_identifiers_are_quoted() -> None:
