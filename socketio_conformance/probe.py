@@ -11,7 +11,7 @@ from .dialogue import Dialogue
 from .http_connection import Address, ConnectionCutError, HttpConnection, Response, encode_request
 
 PATHS = {"engineio": "/engine.io/", "socketio": "/socket.io/"}
-WITHIN = 5.0
+WITHIN = 15.0
 # With a shorter interval, the heartbeat could cause a close that a dialogue expects for another
 # reason.
 LONG_HEARTBEAT = 10_000

@@ -19,8 +19,9 @@ from .probe import Endpoint
 
 # Longer than the sum of the waits and deadlines of any dialogue.
 LIMIT = 30.0
-# Attempts after the first one at a dialogue with a short heartbeat.
-REPEATS = 5
+# Attempts after the first one, at a dialogue with a short heartbeat and at another one.
+SHORT_REPEATS = 5
+REPEATS = 2
 
 
 class Outcome(Enum):
@@ -113,14 +114,15 @@ async def play(plan: Plan, watch: Callable[[Result], None] = lambda _: None) -> 
     """Play all dialogues; call `watch` with each result as it arrives.
 
     A failed dialogue is played again, alone, because a deadline may expire on a busy machine
-    without a fault of the server: up to REPEATS times if it depends on the short heartbeat, whose
-    steps have limits of a tenth of a second, otherwise once. The last result counts. With
+    without a fault of the server: up to REPEATS times, or SHORT_REPEATS times if it depends on the
+    short heartbeat, whose steps have limits of a tenth of a second. The last result counts. With
     `fail_fast`, the first result counts.
     """
     results = await _play_in_parallel(plan, watch)
     if not plan.fail_fast:
         for index, result in enumerate(results):
-            repeats = REPEATS if "short-heartbeat" in result.dialogue.needs else 1
+            is_short = "short-heartbeat" in result.dialogue.needs
+            repeats = SHORT_REPEATS if is_short else REPEATS
             while result.outcome is Outcome.FAILED and repeats:
                 result = await _play_one(result.dialogue, result.endpoint, plan.may_differ)
                 results[index] = result._replace(is_second=True)

@@ -10,17 +10,17 @@ from socketio_conformance import session
 from socketio_conformance.dialogue import Dialogue
 from socketio_conformance.player import Failure
 from socketio_conformance.probe import Endpoint
-from socketio_conformance.session import REPEATS, Outcome, Plan, Result
+from socketio_conformance.session import REPEATS, SHORT_REPEATS, Outcome, Plan, Result
 
 
 @pytest.mark.parametrize(
     ("needs", "failures", "outcome", "attempts"),
     [
         ([], 0, Outcome.PASSED, 1),
-        ([], 1, Outcome.PASSED, 2),
-        ([], 2, Outcome.FAILED, 2),
-        (["short-heartbeat"], REPEATS, Outcome.PASSED, REPEATS + 1),
-        (["short-heartbeat"], REPEATS + 1, Outcome.FAILED, REPEATS + 1),
+        ([], REPEATS, Outcome.PASSED, REPEATS + 1),
+        ([], REPEATS + 1, Outcome.FAILED, REPEATS + 1),
+        (["short-heartbeat"], SHORT_REPEATS, Outcome.PASSED, SHORT_REPEATS + 1),
+        (["short-heartbeat"], SHORT_REPEATS + 1, Outcome.FAILED, SHORT_REPEATS + 1),
     ],
 )
 async def test_last_attempt_counts(
