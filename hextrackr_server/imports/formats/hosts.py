@@ -21,6 +21,7 @@ _SEPARATORS: Final = re.compile(r"[,;\s|]+")
 _NAME_SEPARATORS: Final = re.compile(r"[,;|\r\n]+")
 _LOOKS_LIKE_ADDRESS: Final = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}(?:/\d{1,3})?")
 _WITH_PORT: Final = re.compile(r"(\d{1,3}(?:\.\d{1,3}){3}|\[[0-9A-Fa-f:.]+\]):\d{1,5}")
+_PAIR: Final = re.compile(r"([^\s()]+)\s*\(([^\s()]+)\)")
 _LABEL: Final = r"\w(?:[\w-]{0,61}\w)?"
 _HOST_NAME: Final = re.compile(rf"(?=.*[^\W\d_]){_LABEL}(?:\.{_LABEL})*\.?")
 _OCTET: Final = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
@@ -105,6 +106,17 @@ def read_addresses(text: str) -> Addresses:
 def _preference(address: str) -> tuple[bool, bool]:
     parsed = ipaddress.ip_address(address)
     return parsed.is_link_local, parsed.version == 6
+
+
+def split_pair(text: str) -> tuple[str, str] | None:
+    """Return the name and the address of `web1 (192.0.2.1)` or `192.0.2.1 (web1)`, or None."""
+    match = _PAIR.fullmatch(text[:LONGEST].strip())
+    if match is None:
+        return None
+    first, second = read_address(match[1]), read_address(match[2])
+    if bool(first) == bool(second):
+        return None
+    return (match[2], first) if first else (match[1], second)
 
 
 def read_name(text: str) -> Name | None:

@@ -206,6 +206,95 @@ def test_rapid7_template_has_a_first_line_and_trailing_blanks(tmp_path: Path) ->
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Hostname,IP,Title,Severity,Description,Mitigation,CVE,CVSS Score,First Detected,State",
+        "Hostname,IP,Title,Severity,Description,Url,CVE,CVSS Score,First Detected,State",
+        "Hostname,IP,Vulnerability Name,Severity,x,Remediation,CVE,CVSS Score,First Detected,State",
+        "Hostname,IPv4 Address,Name,Severity,Plugin ID,Host,CVE,CVSS Score,First Detected,State",
+    ],
+    ids=["like_defectdojo", "with_a_link", "like_trustwave", "like_nessus"],
+)
+def test_list_with_some_columns_of_a_tool_loses_no_other_column(
+    tmp_path: Path, header: str
+) -> None:
+    cells = "WEB01,192.0.2.72,Example,High,1,https://advisory.example.test/1"
+    text = f"{header}\n{cells},CVE-2030-7201,8.1,2030-01-02,Fixed\n"
+    inspection = inspect_text(tmp_path, text)
+    assert inspection.profile == "hub"
+    plugin_id = "1" if "Plugin ID" in header else ""
+    check_findings(
+        inspection,
+        expect("192.0.2.72", hostname="web01", plugin_name="Example", cve="CVE-2030-7201",
+               plugin_id=plugin_id, cvss_score=8.1, first_seen="2030-01-02", state="Fixed",
+               lifecycle_state="resolved"),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("profile", "header"),
+    [
+        ("defender_tvm", "Device Name,IP Address,Software Name,CVE ID,Severity,CVSS,First Seen"),
+        ("crowdstrike", "Hostname,IP Address,Host ID,CVE ID,Severity,CVSS Score,First Seen"),
+        ("qualys_vm", "Hostname,IP,x,CVE,Severity,CVSS Score,First Found,QID,Title,IP Status"),
+        (
+            "rapid7_template",
+            "Host Name,Asset IP Address,x,CVE,Vulnerability Severity Level,CVSS Score,First Seen,"
+            "x,Vulnerability Title",
+        ),
+    ],
+    ids=["defender_tvm", "crowdstrike", "qualys_vm", "rapid7_template"],
+)
+def test_list_made_of_an_export_is_read_by_its_usual_names(
+    tmp_path: Path, profile: str, header: str
+) -> None:
+    width = header.count(",") + 1
+    cells = ["WEB01", "192.0.2.73", "x", "CVE-2030-7301", "High", "8.1", "2030-01-02", "1", "A", ""]
+    inspection = inspect_text(tmp_path, f"{header}\n{','.join(cells[:width])}\n")
+    (finding,) = inspection.findings
+    assert inspection.profile == profile
+    assert (finding.hostname, finding.host_key, finding.severity) == ("web01", "192.0.2.73", "High")
+    assert (finding.cvss_score, finding.first_seen) == (8.1, "2030-01-02")
+
+
+def test_family_of_a_plugin_names_the_vendor_under_its_usual_name(tmp_path: Path) -> None:
+    text = "Host,Plugin ID,Name,Risk,Plugin Family\nfw1,1,Example,High,CISCO\n"
+    inspection = inspect_text(tmp_path, text)
+    check_findings(inspection, expect("fw1", plugin_id="1", plugin_name="Example", vendor="CISCO"))
+
+
+def test_tenable_vm_with_names_of_hextrackr_loses_no_column(tmp_path: Path) -> None:
+    text = (
+        "asset.id,hostname,ip_address,definition.id,definition.name,cve,cvss_score,vpr_score,"
+        "vendor,severity,state,first_seen,last_seen,plugin_published\n"
+        "a,SRV2,192.0.2.2,900003,Example,CVE-2030-1001,8.8,7.1,Cisco,High,ACTIVE,2030-01-02,"
+        "2030-03-04,2030-01-01\n"
+    )
+    inspection = inspect_text(tmp_path, text)
+    assert inspection.profile == "tenable_vm"
+    check_findings(
+        inspection,
+        expect("192.0.2.2", hostname="srv2", cve="CVE-2030-1001", plugin_id="900003",
+               plugin_name="Example", cvss_score=8.8, vpr_score=7.1, vendor="CISCO",
+               first_seen="2030-01-02", last_seen="2030-03-04", vulnerability_date="2030-01-01"),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("cell", ["WEB1.example.test (192.0.2.3)", "192.0.2.3 (web1.example.test)"])
+def test_cell_with_a_name_and_an_address_gives_both(tmp_path: Path, cell: str) -> None:
+    text = f"Host,CVE,Severity\n{cell},CVE-2030-1001,High\n"
+    inspection = inspect_text(tmp_path, text)
+    check_findings(inspection, expect("192.0.2.3", hostname="web1", cve="CVE-2030-1001"))
+    assert messages(inspection) == []
+
+
+@pytest.mark.parametrize("cell", ["web1 (dmz)", "192.0.2.3 (192.0.2.4)", "(192.0.2.3)"])
+def test_cell_with_other_words_in_parentheses_is_not_split(tmp_path: Path, cell: str) -> None:
+    (finding,) = inspect_text(tmp_path, f"Host,CVE,Severity\n{cell},CVE-2030-1001,High\n").findings
+    assert finding.host_key in {"192.0.2.3", cell}
+
+
 def test_tenable_vm_with_a_plugin_id_of_another_name_is_identified_by_it(tmp_path: Path) -> None:
     text = (
         "asset.name,asset.display_ipv4_address,definition.name,plugin_id,severity\n"
