@@ -19,8 +19,6 @@ _DAY: Final = 86_400
 _EXPIRY_DAYS: Final = 14
 #: A difference between two clocks in seconds, from which it is a warning, or an error.
 _SKEW_WARNING, _SKEW_ERROR = 5.0, 60.0
-#: The statuses of a proxy for a path that it does not forward.
-_BLOCKED: Final = frozenset({403, 404})
 
 
 class UnusableError(Exception):
@@ -124,9 +122,9 @@ def _version_message(version: str) -> str:
 
 def _check_ready(target: Target) -> Finding:
     answer = _get(target, "/ready")
-    if answer.status == 200:
+    if answer.status == 200 and answer.json():
         return Finding("readiness", Level.OK, "the server accepts work")
-    if answer.status in _BLOCKED and not answer.json():
+    if answer.status < 500 and answer.status not in intermediary.LIMITED and not answer.json():
         message = f"status {answer.status} to GET /ready: the proxy does not forward the path"
         return Finding("readiness", Level.NOTE, message, "no-ready")
     finding = intermediary.explain(target, "readiness", "GET /ready", answer)
@@ -146,7 +144,7 @@ def _check_clock(answer: Answer, now: float) -> Finding:
         return Finding("clock", Level.SKIPPED, "the response has no Date header", "no-date")
     # The header has whole seconds.
     skew = sent + 0.5 - now
-    if abs(skew) < _SKEW_WARNING:
+    if abs(skew) - answer.seconds / 2 < _SKEW_WARNING:
         return Finding("clock", Level.OK, "agrees with the clock of this machine")
     level = Level.ERROR if abs(skew) >= _SKEW_ERROR else Level.WARNING
     direction = "ahead of" if skew > 0 else "behind"

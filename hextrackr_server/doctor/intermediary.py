@@ -19,6 +19,8 @@ REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _TOO_MANY: Final = 429
 #: nginx answers 503 to requests above its limit of the request rate.
 LIMITED: Final = frozenset({_TOO_MANY, 503})
+#: The statuses of a proxy for a request that no server has received.
+UNSERVED: Final = LIMITED | GATEWAY_ERRORS
 #: The seconds of Retry-After in the engine's response to a handshake for which it has no room
 #: (`max_sessions`, `max_sessions_per_address`, draining); the response has no body.
 _ENGINE_RETRY: Final = "5"
@@ -27,7 +29,8 @@ _GATEWAY_RETRY: Final = "1"
 _GATEWAY_CODE: Final = "UNAVAILABLE"
 _LOGIN: Final = frozenset({401, 407})
 _FORBIDDEN: Final = 403
-_HTML: Final = re.compile(r"\s*<(!doctype|html|head|body)", re.IGNORECASE)
+_REFUSALS: Final = _LOGIN | {_FORBIDDEN}
+_PAGE: Final = re.compile(r"\ufeff?\s*<[!?a-z]", re.IGNORECASE)
 #: The reasons of OpenSSL for a port that answers a TLS handshake with HTTP.
 _NO_TLS: Final = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"})
 #: The reason of OpenSSL, and the text of nginx, for a missing certificate of the client.
@@ -43,7 +46,20 @@ _PROXY_PROTOCOL: Final = b"PROXY TCP4 127.0.0.1 127.0.0.1 50000 80\r\n"
 
 def is_page(answer: Answer) -> bool:
     """Return whether the body is an HTML page, which the server never sends for Socket.IO."""
-    return _HTML.match(answer.text) is not None
+    return _PAGE.match(answer.text) is not None
+
+
+def replaces_server(answer: Answer) -> bool:
+    """Return whether a proxy sent the response in place of the server.
+
+    The server sends JSON with the statuses of a refusal, and neither redirects nor pages.
+    """
+    return (
+        answer.status in UNSERVED
+        or answer.status in REDIRECTS
+        or is_page(answer)
+        or (answer.status in _REFUSALS and not answer.json())
+    )
 
 
 def is_full(answer: Answer) -> bool:
@@ -105,6 +121,9 @@ def explain(target: Target, check: str, request: str, answer: Answer) -> Finding
         if answer.status != _TOO_MANY:
             reason += ", or the server has ended"
         return _error(check, "rate-limit", f"{describe(answer)} to {request}: {reason}")
+    if answer.status in GATEWAY_ERRORS:
+        message = f"{describe(answer)} to {request}: the proxy does not reach the server"
+        return _error(check, "gateway", message)
     return None
 
 

@@ -6,15 +6,15 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from hextrackr_server.doctor.intermediary import LIMITED
-from hextrackr_server.doctor.target import REQUEST_SECONDS, Answer, Target
+from hextrackr_server.doctor.intermediary import UNSERVED, replaces_server
+from hextrackr_server.doctor.target import Answer, Target
 
 _SEPARATOR: Final = "\x1e"
 TEXT: Final = {"Content-Type": "text/plain;charset=UTF-8"}
 
 
 class HandshakeError(Exception):
-    """A response that ends a check: no handshake, or a limit where a check needs an answer."""
+    """A response that ends a check: it is not a handshake, or not that of a server."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__(f"status {answer.status}")
@@ -53,7 +53,7 @@ class PollingSession:
         value = self.data.get("maxPayload")
         return value if isinstance(value, int) and value > 0 else 1_000_000
 
-    def poll(self, seconds: float = REQUEST_SECONDS) -> Answer:
+    def poll(self, seconds: float | None = None) -> Answer:
         """Send a poll, which the server answers when it has a packet."""
         url = self._target.engine_url("polling", self.sid)
         return self._target.request("GET", url, headers=self.headers, seconds=seconds)
@@ -83,11 +83,18 @@ def open_session(
 
 
 def examined(answer: Answer) -> Answer:
-    """Return the response of a server to its request.
+    """Return a response that decides about its request.
 
-    Raises HandshakeError for the statuses of a limit: the server may not have seen the request.
+    Raises HandshakeError for the statuses of a limit, and of a proxy without its server.
     """
-    if answer.status in LIMITED:
+    if answer.status in UNSERVED:
+        raise HandshakeError(answer)
+    return answer
+
+
+def served(answer: Answer) -> Answer:
+    """Return the response of a server. Raises HandshakeError for one of a proxy."""
+    if replaces_server(answer):
         raise HandshakeError(answer)
     return answer
 

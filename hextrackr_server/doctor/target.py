@@ -9,6 +9,7 @@ import json
 import socket
 import ssl
 import time
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,9 @@ from hextrackr_server.errors import HexTrackrError
 
 REQUEST_SECONDS: Final = 10.0
 MAXIMUM_BODY: Final = 4 << 20
+_COMPRESSIONS: Final = frozenset({"gzip", "x-gzip", "deflate"})
+#: zlib expects the header of gzip or of zlib.
+_ANY_HEADER: Final = zlib.MAX_WBITS | 32
 _USER_AGENT: Final = "hextrackr-server doctor"
 
 
@@ -63,8 +67,18 @@ class Answer:
 class Target:
     """The examined URL: the address of a deployment, with the path in front of its routes."""
 
-    def __init__(self, url: str, engine_path: str = "/socket.io/", ca: Path | None = None) -> None:
-        """Check the URL; `ca` is a PEM file with further trusted certificates."""
+    def __init__(
+        self,
+        url: str,
+        engine_path: str = "/socket.io/",
+        ca: Path | None = None,
+        *,
+        seconds: float = REQUEST_SECONDS,
+    ) -> None:
+        """Check the URL.
+
+        `ca` is a PEM file with further trusted certificates, `seconds` the limit of a request.
+        """
         parts = urlsplit(url)
         try:
             self.port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -80,6 +94,7 @@ class Target:
         self.engine_path = f"{self.prefix}{engine_path}/"
         self._login = _basic(parts.username, parts.password)
         self._tls = _context(ca) if parts.scheme == "https" else None
+        self._seconds = seconds
         self.is_verified = True
         """False after `ignore_certificate`: the server may be another one."""
 
@@ -99,7 +114,7 @@ class Target:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         connection = http.client.HTTPSConnection(
-            self.host, self.port, timeout=REQUEST_SECONDS, context=context
+            self.host, self.port, timeout=self._seconds, context=context
         )
         try:
             connection.connect()
@@ -118,7 +133,7 @@ class Target:
 
     def certificate(self) -> Mapping[str, Any]:
         """Return the verified certificate. Raises OSError, also for a certificate without trust."""
-        connection = self._connection(REQUEST_SECONDS)
+        connection = self._connection(self._seconds)
         try:
             connection.connect()
             return getattr(connection.sock, "getpeercert", dict)() or {}
@@ -132,24 +147,18 @@ class Target:
         *,
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
-        seconds: float = REQUEST_SECONDS,
+        seconds: float | None = None,
     ) -> Answer:
         """Send one request on a connection of its own.
 
         Raises OSError or http.client.HTTPException if no response arrives.
         """
-        connection = self._connection(seconds)
+        connection = self._connection(self._seconds if seconds is None else seconds)
         began = time.monotonic()
         try:
             connection.request(method, path, body, self._head | dict(headers or {}))
             response = connection.getresponse()
-            content = response.read(MAXIMUM_BODY)
-            return Answer(
-                response.status,
-                tuple(response.getheaders()),
-                content,
-                time.monotonic() - began,
-            )
+            return _answer(response, began)
         finally:
             connection.close()
 
@@ -163,16 +172,14 @@ class Target:
         The result is None if no response arrives in time: the body is awaited.
         """
         connection = self._connection(seconds)
+        began = time.monotonic()
         try:
             connection.putrequest("POST", path)
             body = {"Content-Type": "text/plain;charset=UTF-8", "Content-Length": str(size)}
             for name, value in (self._head | body).items():
                 connection.putheader(name, value)
             connection.endheaders()
-            response = connection.getresponse()
-            return Answer(
-                response.status, tuple(response.getheaders()), response.read(MAXIMUM_BODY), 0.0
-            )
+            return _answer(connection.getresponse(), began)
         except TimeoutError:
             return None
         finally:
@@ -195,7 +202,7 @@ class Target:
         url = f"{scheme}://{self.origin.partition('://')[2]}{self.engine_url('websocket', sid)}"
         with contextlib.ExitStack() as stack:
             # websockets follows no redirect on a socket that it has not opened.
-            opened = socket.create_connection((self.host, self.port), REQUEST_SECONDS)
+            opened = socket.create_connection((self.host, self.port), self._seconds)
             stack.callback(opened.close)
             try:
                 connection = stack.enter_context(
@@ -208,7 +215,7 @@ class Target:
                         user_agent_header=_USER_AGENT,
                         compression=None,
                         proxy=None,
-                        open_timeout=REQUEST_SECONDS,
+                        open_timeout=self._seconds,
                         close_timeout=1.0,
                         ping_interval=None,
                     )
@@ -222,7 +229,7 @@ class Target:
 
     def probe(self, data: bytes) -> bytes:
         """Send bytes on a connection of their own and return the first bytes of the reply."""
-        connection = self._connection(REQUEST_SECONDS)
+        connection = self._connection(self._seconds)
         try:
             connection.connect()
             connection.sock.sendall(data)
@@ -242,6 +249,22 @@ class Target:
                 self.host, self.port, timeout=seconds, context=self._tls
             )
         return http.client.HTTPConnection(self.host, self.port, timeout=seconds)
+
+
+def _answer(response: http.client.HTTPResponse, began: float) -> Answer:
+    content = response.read(MAXIMUM_BODY)
+    body = decoded(content, response.headers.get("Content-Encoding", ""))
+    return Answer(response.status, tuple(response.getheaders()), body, time.monotonic() - began)
+
+
+def decoded(content: bytes, encoding: str) -> bytes:
+    """Return a body without compression: some proxies compress without a request for it."""
+    if encoding.strip().lower() not in _COMPRESSIONS:
+        return content
+    try:
+        return zlib.decompressobj(_ANY_HEADER).decompress(content, MAXIMUM_BODY)
+    except zlib.error:
+        return content
 
 
 def _basic(user: str | None, password: str | None) -> dict[str, str]:

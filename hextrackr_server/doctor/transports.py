@@ -6,22 +6,23 @@ import http.client
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Final
 
-from websockets.exceptions import InvalidHandshake, InvalidStatus, WebSocketException
+from websockets.exceptions import InvalidMessage, InvalidStatus, WebSocketException
 from websockets.sync.client import ClientConnection
 
 from hextrackr_server.doctor import intermediary
 from hextrackr_server.doctor.finding import Finding, Level, problem, quoted
 from hextrackr_server.doctor.polling import (
-    HandshakeError,
     PollingSession,
     handshake_data,
     open_session,
     packets_of,
+    served,
 )
 from hextrackr_server.doctor.remedies import REMEDIES
-from hextrackr_server.doctor.target import Answer, Target
+from hextrackr_server.doctor.target import Answer, Target, decoded
 
 #: A packet that is sent while a poll waits arrives at once.
 _DELAY_SECONDS: Final = 1.0
@@ -42,6 +43,8 @@ _UNKNOWN_TEXT: Final = "Session ID unknown"
 _NO_TRANSPORT_TEXT: Final = "Transport unknown"
 _BAD_REQUEST: Final = 3
 _FORBIDDEN: Final = 403
+#: The statuses of a page to which a proxy forwards a WebSocket.
+_ELSEWHERE: Final = frozenset({200, 404})
 #: The statuses of a server that requires a login for the handshake, and their body is JSON.
 _LOGIN: Final = frozenset({401, 403})
 
@@ -136,7 +139,7 @@ def _measure_delay(target: Target, session: PollingSession) -> float | Finding:
     waiting.join(_SETTLE_SECONDS)
     sent = time.monotonic()
     posted = session.post(_CONNECT)
-    if posted.status != 200 and not _is_unknown(posted):
+    if not _is_success(posted) and not _is_unknown(posted):
         # The poll waits for the answer to the packet, until the next ping.
         return _explain_post(target, posted)
     waiting.join()
@@ -144,12 +147,14 @@ def _measure_delay(target: Target, session: PollingSession) -> float | Finding:
     if isinstance(answer, Answer) and posted.status == 200 and packets_of(answer) == [_PING]:
         poll()  # The ping was first; the next one follows its pong only.
         at, answer = arrived[1]
-    if isinstance(answer, Exception):
+    if isinstance(answer, TimeoutError):
         message = f"a poll got no response: {str(answer) or type(answer).__name__}"
         return _error("polling", "delayed", message)
+    if isinstance(answer, Exception):
+        raise answer
     if _is_unknown(answer) or _is_unknown(posted):
         return 0.0
-    if answer.status != 200:
+    if not _is_success(answer):
         found = intermediary.explain(target, "polling", "a poll", answer)
         message = f"a poll returned {intermediary.describe(answer)}"
         return found or _error("polling", "path", message)
@@ -190,11 +195,15 @@ def _lost_sessions(target: Target, *, keeps_cookies: bool) -> int:
         answers = [session.post("3") for _ in range(count)]
         if any(_is_unknown(each) for each in answers):
             lost += 1
-        elif limited := [each for each in answers if each.status in intermediary.LIMITED]:
-            raise HandshakeError(limited[0])
         else:
+            for each in answers:
+                served(each)
             session.close()
     return lost
+
+
+def _is_success(answer: Answer) -> bool:
+    return answer.status == 200 and not intermediary.is_page(answer)
 
 
 def _is_unknown(answer: Answer) -> bool:
@@ -251,7 +260,10 @@ def _websocket(target: Target, check: str, run: Callable[[], str]) -> Finding:
         message = run()
     except InvalidStatus as error:
         return _explain_status(target, check, error)
-    except (InvalidHandshake, WebSocketException, *NoResponse) as error:
+    except (InvalidMessage, *NoResponse) as error:
+        message = f"no response: {quoted(str(error) or type(error).__name__)[1:-1]}"
+        return _error(check, "no-response", message)
+    except WebSocketException as error:
         message = f"the WebSocket failed: {quoted(str(error) or type(error).__name__)[1:-1]}"
         return _error(check, "upgrade-header", message)
     if message:
@@ -259,21 +271,33 @@ def _websocket(target: Target, check: str, run: Callable[[], str]) -> Finding:
     return Finding(check, Level.OK, "connected, answered")
 
 
-def _explain_status(target: Target, check: str, error: InvalidStatus) -> Finding:
+def answer_of(error: InvalidStatus) -> Answer:
+    """Return the response to a refused WebSocket."""
     response = error.response
-    body = bytes(response.body or b"")
-    answer = Answer(response.status_code, tuple(response.headers.raw_items()), body, 0.0)
-    if (
+    headers = tuple(response.headers.raw_items())
+    answer = Answer(response.status_code, headers, bytes(response.body or b""), 0.0)
+    return replace(answer, body=decoded(answer.body, answer.value("content-encoding")))
+
+
+def is_of_proxy(answer: Answer) -> bool:
+    """Return whether a proxy refused a WebSocket: the refusal of a server is a text."""
+    return (
         intermediary.is_page(answer)
-        or intermediary.is_full(answer)
-        or intermediary.is_starting(answer)
         or answer.status in intermediary.REDIRECTS
-        or answer.status in intermediary.LIMITED
-        or answer.value("www-authenticate")
-    ):
+        or answer.status in intermediary.UNSERVED
+        or bool(answer.value("www-authenticate"))
+    )
+
+
+def _explain_status(target: Target, check: str, error: InvalidStatus) -> Finding:
+    answer = answer_of(error)
+    if is_of_proxy(answer):
         found = intermediary.explain(target, check, "the WebSocket", answer)
         if found is not None:
             return found
+        if answer.status in _ELSEWHERE and intermediary.is_page(answer):
+            message = f"the WebSocket returned {intermediary.describe(answer)}"
+            return _error(check, "path", message)
     code = answer.json().get("code")
     if code == _UNKNOWN_SESSION or _UNKNOWN_TEXT in answer.text:
         message = "the WebSocket reached a server that does not have the session"

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final
 
 from websockets.exceptions import InvalidHandshake, InvalidStatus
 
 from hextrackr_server.doctor.finding import Finding, Level, problem, quoted
-from hextrackr_server.doctor.polling import examined
+from hextrackr_server.doctor.polling import HandshakeError, examined, served
 from hextrackr_server.doctor.remedies import REMEDIES
 from hextrackr_server.doctor.target import Answer, Target
-from hextrackr_server.doctor.transports import NoResponse
+from hextrackr_server.doctor.transports import NoResponse, answer_of, is_of_proxy
 
 #: An origin without an owner: the domain is reserved by RFC 2606.
 _FOREIGN: Final = "https://doctor.invalid"
 _ALLOWED: Final = "access-control-allow-origin"
 _CREDENTIALS: Final = "access-control-allow-credentials"
-_SWITCHED: Final = 101
 #: The statuses for an origin that is not allowed.
 _REFUSED: Final = frozenset({400, 403})
 _METRICS: Final = ("/metrics", "/socket-metrics")
@@ -38,25 +37,24 @@ def check_own_origin(target: Target) -> Finding:
 def _refuses_origin(target: Target, origin: str) -> bool | None:
     """Return whether the server refuses a WebSocket of an origin; None if that is unknown.
 
-    A server that refuses any WebSocket, or a proxy that does, has not examined the origin.
+    A server that refuses any WebSocket has not examined the origin. Raises HandshakeError for the
+    response of a proxy, which has not examined the origin either.
     """
-    if _status_of_websocket(target, None) != _SWITCHED:
+    try:
+        with target.websocket():
+            pass
+    except (InvalidHandshake, *NoResponse):
         return None
-    status = _status_of_websocket(target, origin)
-    if status == _SWITCHED:
-        return False
-    return True if status in _REFUSED else None
-
-
-def _status_of_websocket(target: Target, origin: str | None) -> int:
-    """Return the status of the response; 0 without a response."""
     try:
         with target.websocket(origin=origin):
-            return _SWITCHED
+            return False
     except InvalidStatus as error:
-        return error.response.status_code
+        answer = answer_of(error)
+        if is_of_proxy(answer):
+            raise HandshakeError(answer) from error
+        return True if answer.status in _REFUSED else None
     except (InvalidHandshake, *NoResponse):
-        return 0
+        return None
 
 
 def check_foreign_origin(target: Target) -> Finding:
@@ -75,7 +73,7 @@ def check_foreign_origin(target: Target) -> Finding:
 def check_origin(target: Target, origin: str) -> Iterator[Finding]:
     """Check the CORS headers for pages of an origin. Raises HandshakeError."""
     check = "origin"
-    answer = _handshake(target, origin)
+    answer = served(_handshake(target, origin))
     allowed = [each.strip() for value in answer.values(_ALLOWED) for each in value.split(",")]
     if len(allowed) > 1:
         message = f"{len(allowed)} values of Access-Control-Allow-Origin: {', '.join(allowed)}"
@@ -109,7 +107,7 @@ def check_websocket_origin(target: Target, origin: str) -> Finding:
 
 
 def _handshake(target: Target, origin: str) -> Answer:
-    """Return the response to a page of an origin; a full server does not examine the origin."""
+    """Return the response to a page of an origin. Raises HandshakeError, also of a full server."""
     return examined(target.request("GET", target.engine_url("polling"), headers={"Origin": origin}))
 
 
@@ -131,8 +129,8 @@ def _preflight(target: Target, origin: str) -> Finding:
 
 def check_cookies(target: Target) -> Finding:
     """Check the attributes of the cookies that the handshake and the page set."""
-    requests = (target.engine_url("polling"), f"{target.prefix}/")
-    answers = [examined(target.request("GET", each)) for each in requests]
+    answers = [served(target.request("GET", target.engine_url("polling")))]
+    answers.append(examined(target.get("/")))
     cookies = [each for answer in answers for each in answer.values("set-cookie")]
     problems = dict.fromkeys(each for cookie in cookies for each in _problems(cookie, target))
     if problems:
@@ -156,20 +154,21 @@ def _problems(cookie: str, target: Target) -> Iterator[str]:
 
 def check_public_paths(target: Target) -> Iterator[Finding]:
     """Check that metrics need a token, and whether reports of producers are reachable."""
-    public = [path for path in _METRICS if _status(target, "GET", path, {}) == 200]
+    public = [path for path in _METRICS if _is_metrics(examined(target.get(path)))]
     if public:
         message = f"anyone can read {' and '.join(public)}"
         yield _error("metrics", "public-metrics", message)
     else:
         yield Finding("metrics", Level.OK, "not public")
-    if _status(target, "POST", _INGEST, {"Content-Length": "0"}) in {400, 401}:
+    answer = examined(target.request("POST", target.prefix + _INGEST))
+    if answer.status in {400, 401} and answer.json():
         message = "the routes of producers (/ingest/) are reachable; they require their token"
         yield problem(REMEDIES, "producers", Level.NOTE, "public-ingest", message)
 
 
-def _status(target: Target, method: str, path: str, headers: Mapping[str, str]) -> int:
-    answer = target.request(method, target.prefix + path, headers=headers)
-    return examined(answer).status
+def _is_metrics(answer: Answer) -> bool:
+    """Return whether a response contains metrics: an object, or lines that begin with `# HELP`."""
+    return answer.status == 200 and (bool(answer.json()) or answer.text.startswith("# "))
 
 
 def _error(check: str, code: str, message: str) -> Finding:

@@ -8,10 +8,9 @@ from contextlib import ExitStack
 
 import pytest
 
-from hextrackr_server.doctor import basics, limits, patience, target, transports
+from hextrackr_server.doctor import basics, limits, patience, transports
 from hextrackr_server.doctor.examination import Wishes, examine
 from hextrackr_server.doctor.finding import Level, Report
-from hextrackr_server.doctor.polling import PollingSession
 from hextrackr_server.doctor.remedies import REMEDIES
 from hextrackr_server.doctor.target import Target
 from tests.interop import program
@@ -28,9 +27,6 @@ pytestmark = [pytest.mark.interop, pytest.mark.timeout(900)]
 
 def be_patient(patch: pytest.MonkeyPatch) -> None:
     """Give the checks the time that they need on a busy machine."""
-    patch.setitem(Target.request.__kwdefaults__, "seconds", LIMIT)
-    patch.setattr(PollingSession.poll, "__defaults__", (LIMIT,))
-    patch.setattr(target, "REQUEST_SECONDS", LIMIT)
     patch.setattr(patience, "_MARGIN", LIMIT)
     patch.setattr(basics, "_SKEW_WARNING", LIMIT)
     patch.setattr(basics, "_SKEW_ERROR", LIMIT)
@@ -62,7 +58,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Repo
         waiting = {}
         for number, seed in enumerate(SEEDS):
             url = stack.enter_context(run_seed(seed, folder / str(number), hubs))
-            examined = Target(url, ca=CERTIFICATE)
+            examined = Target(url, ca=CERTIFICATE, seconds=LIMIT)
             waiting[seed.name] = threads.submit(examine, examined, Wishes(origin=seed.origin))
         yield {name: each.result() for name, each in waiting.items()}
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple
 
@@ -57,6 +58,11 @@ def run_stub(respond: Respond) -> Iterator[str]:
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(response.body.encode())
+            # A close with unread bytes resets the connection, which may lose the response.
+            with suppress(OSError):
+                self.connection.shutdown(socket.SHUT_WR)
+                while self.rfile.read(65_536):
+                    pass
 
         do_GET = do_POST = do_OPTIONS = respond
 

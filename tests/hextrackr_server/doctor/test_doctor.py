@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import ssl
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from email.utils import formatdate
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from socketserver import BaseRequestHandler, ThreadingTCPServer
 
 import pytest
+from websockets.http11 import Request as WebSocketRequest
+from websockets.http11 import Response as WebSocketResponse
 from websockets.sync.server import ServerConnection, serve
 
 from hextrackr_server.doctor import (
@@ -28,9 +33,9 @@ from hextrackr_server.doctor import (
 )
 from hextrackr_server.doctor.examination import Wishes, examine
 from hextrackr_server.doctor.finding import Finding, Level, Remedy, Report, quoted, worst
-from hextrackr_server.doctor.polling import handshake_data, open_session
+from hextrackr_server.doctor.polling import PollingSession, handshake_data, open_session
 from hextrackr_server.doctor.remedies import REMEDIES
-from hextrackr_server.doctor.target import Target, TargetError
+from hextrackr_server.doctor.target import Answer, Target, TargetError, decoded
 from socketio_core import Cors, SocketServer
 from tests.hextrackr_server.doctor.stub import Request, Respond, Response, run_stub
 from tests.interop import program
@@ -38,6 +43,8 @@ from tests.interop import program
 CERTIFICATE = Path(__file__).parents[2] / "helpers" / "tls" / "first.pem"
 QUICK = Wishes(is_quick=True)
 HUB = json.dumps({"status": "ok", "version": "9.9.9"})
+READY = Response(200, '{"status": "ready"}')
+PAGE = "<!doctype html><title>Log in</title>"
 SID = 0
 
 
@@ -177,11 +184,18 @@ def test_proxy_without_its_server_ends_the_examination(response: Response, code:
 @pytest.mark.parametrize(("skew", "level"), [(-30, Level.WARNING), (7200, Level.ERROR)])
 def test_wrong_clock_is_reported(skew: float, level: Level) -> None:
     date = (("Date", formatdate(time.time() + skew, usegmt=True)),)
-    with run_stub(answers(health=Response(200, HUB, date), ready=Response(200))) as url:
+    with run_stub(answers(health=Response(200, HUB, date), ready=READY)) as url:
         found = list(basics.check_service(Target(url)))
     assert [(each.check, each.level) for each in found][-1] == ("clock", level)
     assert basics.is_hub(found)
     assert "this command has" in found[0].message
+
+
+def test_duration_of_a_response_is_not_reported_as_a_wrong_clock() -> None:
+    """The server may have read its clock at any time of the request."""
+    answer = Answer(200, (("Date", formatdate(1000, usegmt=True)),), b"", 20.0)
+    assert basics._check_clock(answer, 1012.0).level is Level.OK
+    assert basics._check_clock(answer, 1020.0).code == "clock"
 
 
 def test_missing_date_leaves_out_the_check_of_the_clock() -> None:
@@ -273,7 +287,7 @@ def test_refused_handshake_shows_the_message_of_the_server() -> None:
     ],
 )
 def test_response_without_a_handshake_is_explained(response: Response, code: str) -> None:
-    with run_stub(answers(health=Response(200, HUB), ready=Response(200), socket=response)) as url:
+    with run_stub(answers(health=Response(200, HUB), ready=READY, socket=response)) as url:
         finding = next(
             each for each in examine(Target(url), QUICK).findings if each.check == "polling"
         )
@@ -297,6 +311,7 @@ def test_limit_of_the_request_rate_during_the_check_for_several_servers_is_repor
 
 
 CHECKS: dict[str, Callable[[Target], Iterable[Finding]]] = {
+    "polling": transports.check_polling,
     "idle poll": lambda target: [patience.check_idle_poll(target, 25.0)],
     "message size": lambda target: [limits.check_message_size(target)],
     "upload size": lambda target: [limits.check_upload_size(target)],
@@ -309,7 +324,7 @@ CHECKS: dict[str, Callable[[Target], Iterable[Finding]]] = {
     "stickiness": lambda target: [transports.check_stickiness(target)],
 }
 #: The checks that open a session before the request that they examine.
-WITH_SESSION = {"idle poll", "message size", "stickiness"}
+WITH_SESSION = {"polling", "idle poll", "message size", "stickiness"}
 
 
 @pytest.mark.parametrize(("status", "body"), [(429, ""), (503, "<html>")])
@@ -318,7 +333,8 @@ def test_limit_of_the_request_rate_during_a_check_is_its_only_finding(
     check: str, status: int, body: str
 ) -> None:
     """The server has not seen the request that the check examines."""
-    first = [Response(200, handshake())] if check in WITH_SESSION else []
+    sessions = {"polling": 2} | dict.fromkeys(WITH_SESSION - {"polling"}, 1)
+    first = [Response(200, handshake()) for _ in range(sessions.get(check, 0))]
     limited = Response(status, body, reads_body=True)
     with run_stub(lambda _request: first.pop() if first else limited) as url:
         target = Target(url)
@@ -326,31 +342,61 @@ def test_limit_of_the_request_rate_during_a_check_is_its_only_finding(
     assert [each.remedy for each in found] == [REMEDIES["rate-limit"]]
 
 
-@pytest.mark.parametrize("is_quick", [True, False])
-def test_limit_of_the_request_rate_at_any_request_adds_no_other_problem(
-    is_quick: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(transports, "_DELAY_SECONDS", 300.0)  # on a busy machine
-    requests: list[str] = []
-    most = 1000
+def hub(request: Request) -> Response:
+    """Respond as a hub without WebSockets, whose pages and those of an origin may connect."""
+    refused = Response(401, '{"code": "UNAUTHORIZED"}')
+    others = {"/health": Response(200, HUB, (("Date", formatdate(usegmt=True)),)), "/ready": READY}
+    others |= dict.fromkeys(("/api/imports", "/metrics", "/socket-metrics"), refused)
+    if request.path in others:
+        return others[request.path]
+    if "transport=websocket" in request.path:
+        return Response(400, '{"code": 0, "message": "Transport unknown"}')
     healthy = polling_server(poll=Response(200, "40{}\x1e2"), post=Response(200, "ok"))
+    response = healthy(request)
+    if request.headers.get("origin") != ORIGIN:
+        return response
+    headers = (
+        ("Access-Control-Allow-Origin", ORIGIN),
+        ("Access-Control-Allow-Credentials", "true"),
+    )
+    return response._replace(headers=headers)
+
+
+#: The response, whether it is that to all further requests, and the codes that explain it.
+AT_ANY_REQUEST = (
+    (Response(429), True, {"rate-limit"}),
+    (Response(502, "<html>"), False, {"gateway"}),
+    (Response(200, PAGE), True, {"path", "post", "handshake", "cors-preflight"}),
+)
+
+
+def test_response_of_a_proxy_at_any_request_adds_no_other_problem(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The examination meets a limit, a restart of the server, or the end of a login."""
+    requests: list[str] = []
+    first = 1000
+    response, is_final, codes = AT_ANY_REQUEST[0]
 
     def respond(request: Request) -> Response:
+        number = len(requests)
         requests.append(request.path)
-        return healthy(request) if len(requests) <= most else Response(429)
+        is_replaced = number >= first if is_final else number == first
+        return response if is_replaced else hub(request)
 
     def problems() -> set[str]:
         requests.clear()
-        found = examine(target, Wishes(ORIGIN, is_quick=is_quick)).findings
-        return {each.code for each in found if each.level is Level.ERROR}
+        found = examine(target, Wishes(ORIGIN)).findings
+        return {each.code for each in found if each.level in {Level.ERROR, Level.WARNING}}
 
+    monkeypatch.setattr(transports, "_DELAY_SECONDS", 300.0)
+    monkeypatch.setattr(limits, "_REFUSAL_SECONDS", 300.0)
     with run_stub(respond) as url:
-        target = Target(url)
-        others = problems()
-        for most in range(len(requests)):
-            found = problems() - others
-            # The last request may be that of the idle WebSocket, which is then left out.
-            assert found == {"rate-limit"} or (not found and not is_quick), most
+        target = Target(url, seconds=300.0)
+        assert problems() == set()
+        for first in range(len(requests)):
+            response, is_final, codes = AT_ANY_REQUEST[first % len(AT_ANY_REQUEST)]
+            assert problems() <= codes, first
 
 
 async def test_limit_of_sessions_of_an_address_is_reported() -> None:
@@ -489,6 +535,23 @@ async def test_server_with_websocket_only_refuses_an_unknown_origin() -> None:
     assert [each.code for each in report.findings if each.level is Level.ERROR] == ["cors-missing"]
 
 
+@contextmanager
+def run_websockets(
+    handle: Callable[[ServerConnection], None],
+    process_request: Callable[[ServerConnection, WebSocketRequest], WebSocketResponse | None]
+    | None = None,
+) -> Iterator[str]:
+    """Run a server of WebSockets until the block ends, and yield its URL."""
+    with serve(handle, "127.0.0.1", 0, process_request=process_request) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.socket.getsockname()[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
 def test_pings_and_no_ops_before_the_answer_are_ignored() -> None:
     def handle(connection: ServerConnection) -> None:
         connection.send(handshake())
@@ -496,13 +559,8 @@ def test_pings_and_no_ops_before_the_answer_are_ignored() -> None:
         for packet in ("6", "2", '40{"sid":"x"}'):
             connection.send(packet)
 
-    with serve(handle, "127.0.0.1", 0) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        port = server.socket.getsockname()[1]
-        found = transports.check_websocket(Target(f"http://127.0.0.1:{port}"))
-        server.shutdown()
-        thread.join()
+    with run_websockets(handle) as url:
+        found = transports.check_websocket(Target(url))
     assert found.level is Level.OK, found.message
 
 
@@ -622,7 +680,20 @@ def test_ping_before_the_answer_to_a_packet_is_ignored() -> None:
 
 
 def test_poll_without_a_response_is_reported() -> None:
-    assert codes(polling_server(poll=Response(None), post=Response(200))) == {"delayed"}
+    respond = polling_server(poll=Response(None), post=Response(200))
+    with run_stub(respond) as url:
+        target = Target(url)
+        run = transports.check_polling
+        (found,) = examination._guarded(target, "polling", lambda: run(target))
+    assert (found.code, found.remedy) == ("no-response", REMEDIES["no-response"])
+
+
+def test_poll_without_a_response_in_time_is_delayed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def end(session: PollingSession) -> Answer:
+        raise TimeoutError
+
+    monkeypatch.setattr(PollingSession, "poll", end)
+    assert codes(polling_server(poll=Response(200), post=Response(200))) == {"delayed"}
 
 
 def test_refused_post_is_reported() -> None:
@@ -653,8 +724,13 @@ def test_missing_offer_of_an_upgrade_is_a_note() -> None:
         (Response(302, "", (("Location", "/login"),)), "redirect"),
         (Response(503, "", (("Retry-After", "1"),)), "no-application"),
         (Response(400, "Transport unknown"), "no-upgrade"),
-        (Response(200, "<html>"), "upgrade-header"),
-        (Response(None), "upgrade-header"),
+        (Response(200, "<html>"), "path"),
+        (Response(404, "<html>"), "path"),
+        (Response(400, "<html>"), "upgrade-header"),
+        (Response(502, "<html>"), "gateway"),
+        (Response(504), "gateway"),
+        (Response(503, "<html>"), "rate-limit"),
+        (Response(None), "no-response"),
     ],
 )
 def test_refused_websocket_is_explained_by_its_response(response: Response, code: str) -> None:
@@ -700,13 +776,8 @@ def test_idle_websocket_is_left_out_when_none_is_possible() -> None:
 
 
 def test_idle_websocket_is_left_out_when_its_proxy_ends_it_at_once() -> None:
-    with serve(lambda connection: None, "127.0.0.1", 0) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        port = server.socket.getsockname()[1]
-        found = patience.check_idle_websocket(Target(f"http://127.0.0.1:{port}"), 25.0)
-        server.shutdown()
-        thread.join()
+    with run_websockets(lambda connection: None) as url:
+        found = patience.check_idle_websocket(Target(url), 25.0)
     assert found.code == "no-websocket"
 
 
@@ -760,20 +831,22 @@ def test_connection_that_ends_above_a_size_counts_as_a_limit(maximum: int, code:
 
 
 @pytest.mark.parametrize(
-    ("status", "code"), [(413, "body-limit"), (502, "body-limit"), (200, ""), (400, "")]
+    ("status", "code"),
+    [(413, "body-limit"), (403, "body-limit"), (502, "body-limit"), (200, ""), (400, "")],
 )
 def test_message_of_the_largest_size_is_sent(status: int, code: str) -> None:
     lengths: list[int] = []
 
     def respond(request: Request) -> Response:
         lengths.append(request.length)
-        if request.method == "POST":
+        if request.length > 1:
             return Response(status, reads_body=True)
         return Response(200, handshake(maxPayload=900_000))
 
     with run_stub(respond) as url:
         assert limits.check_message_size(Target(url)).code == code
-    assert lengths == [0, 900_000]
+    again = [0, 1] if status in {403, 502} else []
+    assert lengths == [0, 900_000, *again, *([900_000, *again] if again else [])]
 
 
 @pytest.mark.usefixtures("patient")
@@ -871,9 +944,145 @@ def test_wildcard_for_unknown_pages_is_a_note() -> None:
 
 
 def test_reachable_routes_of_producers_are_a_note() -> None:
-    with run_stub(answers(metrics=Response(401), ingest=Response(401))) as url:
+    refused = Response(401, '{"code": "UNAUTHORIZED"}')
+    with run_stub(answers(metrics=refused, ingest=refused)) as url:
         found = list(web.check_public_paths(Target(url)))
     assert [each.code for each in found] == ["", "public-ingest"]
+
+
+@pytest.mark.parametrize(
+    "body", ["# HELP connections_open Open connections", '{"connections": {"open": 1}}']
+)
+def test_public_metrics_are_reported(body: str) -> None:
+    with run_stub(answers(metrics=Response(200, body))) as url:
+        found = list(web.check_public_paths(Target(url)))
+    assert [each.code for each in found] == ["public-metrics"]
+
+
+# -- responses of a proxy in place of the server
+
+
+#: Responses that a proxy sends instead of that of its server.
+OF_PROXY = {
+    "page": Response(200, PAGE, reads_body=True),
+    "rule": Response(403, "<html>", reads_body=True),
+    "login": Response(401, "", (("WWW-Authenticate", "Basic"),), reads_body=True),
+    "redirect": Response(302, "", (("Location", "/login"),), reads_body=True),
+    "no server": Response(502, "<html>", reads_body=True),
+    "slow server": Response(504, "", reads_body=True),
+}
+#: The codes that explain them.
+EXPLAINED = {
+    "page": {"handshake", "path", "post"},
+    "rule": {"forbidden", "post"},
+    "login": {"login"},
+    "redirect": {"redirect"},
+    "no server": {"gateway"},
+    "slow server": {"gateway"},
+}
+REFUSALS = {"page", "rule", "login", "redirect"}
+#: Checks for which the response of the proxy decides: clients receive the same response.
+DECIDED = {
+    "other origins": (REFUSALS, ""),
+    "metrics": (REFUSALS, ""),
+    "upload size": (REFUSALS, "no-upload"),
+    "preflight": (REFUSALS, "cors-preflight"),
+    "idle poll": ({"no server", "slow server"}, "idle"),
+}
+
+
+@pytest.mark.parametrize("kind", OF_PROXY)
+@pytest.mark.parametrize("check", CHECKS)
+def test_response_of_a_proxy_is_not_taken_for_that_of_the_server(check: str, kind: str) -> None:
+    def respond(request: Request) -> Response:
+        is_handshake = request.method == "GET" and "sid=" not in request.path
+        return Response(200, handshake()) if with_session and is_handshake else OF_PROXY[kind]
+
+    with_session = check in WITH_SESSION
+    kinds, code = DECIDED.get(check, (set(), ""))
+    with run_stub(respond) as url:
+        target = Target(url)
+        found = list(examination._guarded(target, check, lambda: CHECKS[check](target)))
+    assert {each.code for each in found} <= ({code} if kind in kinds else EXPLAINED[kind])
+
+
+def test_compressed_page_is_recognized() -> None:
+    for encoding, body in (
+        ("gzip", gzip.compress(PAGE.encode())),
+        ("deflate", zlib.compress(PAGE.encode())),
+        ("gzip", PAGE.encode()),
+        ("br", PAGE.encode()),
+    ):
+        assert decoded(body, encoding) == PAGE.encode()
+
+
+def test_rule_of_a_proxy_for_the_origin_of_a_websocket_is_explained() -> None:
+    def refuse(connection: ServerConnection, request: WebSocketRequest) -> WebSocketResponse | None:
+        if "Origin" not in request.headers:
+            return None
+        response = connection.respond(HTTPStatus.FORBIDDEN, PAGE)
+        del response.headers["Content-Type"]
+        return response
+
+    def wait(connection: ServerConnection) -> None:
+        connection.wait_closed()
+
+    with run_websockets(wait, process_request=refuse) as url:
+        target = Target(url)
+        run = web.check_own_origin
+        (found,) = examination._guarded(target, "own origin", lambda: [run(target)])
+    assert (found.code, found.remedy) == ("forbidden", REMEDIES["forbidden"])
+
+
+def test_end_of_one_idle_connection_is_not_a_timeout() -> None:
+    """The server has restarted, or the proxy has."""
+    ended = [True]
+    healthy = polling_server(poll=Response(200, "2"), post=Response(200))
+
+    def respond(request: Request) -> Response:
+        return (
+            Response(502) if "sid=" in request.path and ended and ended.pop() else healthy(request)
+        )
+
+    def send_ping(connection: ServerConnection) -> None:
+        connection.send(handshake())
+        if not (ended and ended.pop()):
+            connection.send("2")
+            connection.wait_closed()
+
+    with run_stub(respond) as url:
+        assert patience.check_idle_poll(Target(url), 25.0).level is Level.OK
+    ended.append(True)
+    with run_websockets(send_ping) as url:
+        assert patience.check_idle_websocket(Target(url), 25.0).level is Level.OK
+
+
+def test_refused_message_is_not_too_large_when_the_server_has_ended() -> None:
+    def respond(request: Request) -> Response:
+        if request.method == "POST":
+            return Response(502, "<html>", reads_body=True)
+        return Response(200, handshake(maxPayload=900_000))
+
+    with run_stub(respond) as url:
+        target = Target(url)
+        run = limits.check_message_size
+        (found,) = examination._guarded(target, "message size", lambda: [run(target)])
+    assert (found.code, found.remedy) == ("gateway", REMEDIES["gateway"])
+
+
+def test_closed_port_does_not_pass_the_check_of_uploads() -> None:
+    with run_stub(answers()) as url:
+        target = Target(url)
+    run = limits.check_upload_size
+    (found,) = examination._guarded(target, "upload size", lambda: [run(target)])
+    assert found.code == "no-response"
+
+
+@pytest.mark.parametrize("response", [Response(200, PAGE), Response(302), Response(404)])
+def test_readiness_that_the_proxy_does_not_forward_is_a_note(response: Response) -> None:
+    with run_stub(answers(health=Response(200, HUB), ready=response)) as url:
+        found = {each.check: each.code for each in basics.check_service(Target(url))}
+    assert found["readiness"] == "no-ready"
 
 
 def test_lost_connection_during_a_check_is_a_finding() -> None:
