@@ -479,7 +479,7 @@ class Session(HeartbeatTarget):
             for waiter in waiters:
                 if not waiter.done():
                     waiter.set_result(None)
-        if self.state is SessionState.CLOSING:
+        if self.state is _CLOSING:
             self._close_transport()
         elif self.state is OPEN and self._on_drain is not noop:
             self._call(self._on_drain)
@@ -506,7 +506,7 @@ class Session(HeartbeatTarget):
                     self._on_text(packet[1:].decode())
             else:
                 self._receive_control(packet.decode())
-        elif packet[:1] == b"1" and self.state is SessionState.CLOSING:
+        elif packet[:1] == b"1" and self.state is _CLOSING:
             # The client will not fetch the remaining packets.
             self._terminate(CloseReason.FORCED_CLOSE, "the client sent a close packet")
 
@@ -693,7 +693,7 @@ class Session(HeartbeatTarget):
         """
         if self.transport.close():
             self._end(CloseReason.FORCED_CLOSE, "the server closed the session")
-        elif self.state is SessionState.CLOSING:  # not if this has completed an upgrade
+        elif self.state is _CLOSING:  # not if this has completed an upgrade
             self._limit_closing()
 
     def _limit_closing(self) -> None:

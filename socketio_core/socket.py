@@ -52,6 +52,10 @@ from socketio_core.socket_state import SOCKET_TRANSITIONS, SocketEvent, SocketSt
 CONNECTED: Final = SocketState.CONNECTED
 LEAVING: Final = SocketState.LEAVING
 LEFT: Final = SocketState.LEFT
+# CPython 3.11 reads a name of the module faster than a member of an enum.
+_ADMITTED: Final = SocketEvent.ADMITTED
+_LEAVE: Final = SocketEvent.LEAVE
+_ENDED: Final = SocketEvent.ENDED
 
 
 class SocketConnection(Protocol):
@@ -349,7 +353,7 @@ class Socket(SocketCore, HandlerSocket, Listening, Generic[Data]):
 
     def _admit(self) -> None:
         """Start after the CONNECT reply: send waiting packets and run "connection" handlers."""
-        self._state = SOCKET_TRANSITIONS[self._state][SocketEvent.ADMITTED]
+        self._state = SOCKET_TRANSITIONS[self._state][_ADMITTED]
         early, self._early = self._early, None
         self._send_packet = self._connection.session.send
         for packet in early or ():
@@ -359,7 +363,7 @@ class Socket(SocketCore, HandlerSocket, Listening, Generic[Data]):
 
     def _leave(self, reason: str, description: str = "") -> None:
         """Leave the namespace once; later calls have no effect."""
-        follower = SOCKET_TRANSITIONS[self._state].get(SocketEvent.LEAVE)
+        follower = SOCKET_TRANSITIONS[self._state].get(_LEAVE)
         if follower is None:
             return
         self._state = follower
@@ -370,7 +374,7 @@ class Socket(SocketCore, HandlerSocket, Listening, Generic[Data]):
             namespace._counts.disconnects[namespace._label, reason] += 1
             self._run_lifecycle("disconnecting", reason, description)
             namespace._keep_for_return(self, reason)
-            self._state = SOCKET_TRANSITIONS[follower][SocketEvent.ENDED]
+            self._state = SOCKET_TRANSITIONS[follower][_ENDED]
         self._send_packet = noop
         self._early = None
         namespace.adapter.remove_all(self.id)

@@ -96,12 +96,10 @@ def read_lines(data: bytes) -> HeaderLines | None:
     for line in parts:
         spelling, _, value = line.partition(":")
         name = _USUAL_NAMES.get(spelling) or spelling.lower()
-        if name in headers:
-            return None
         value = value.strip(" \t")
         headers[name] = _USUAL_VALUES.get(value, value)
-    if "host" not in headers:
-        return None
+    if len(headers) < len(parts) or "host" not in headers:
+        return None  # a repeated name, or no host
     for name in _RARE:
         if name in headers:
             return None
