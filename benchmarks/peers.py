@@ -62,7 +62,7 @@ class Peer:
     env: tuple[tuple[str, str], ...] = ()
     """Environment variables that are added to those of this process."""
     remedy: str = HOW_TO_INSTALL
-    """What the user does if the peer is not installed."""
+    """The remedy if the peer is not installed."""
 
     @property
     def is_installed(self) -> bool:

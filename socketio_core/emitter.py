@@ -1,9 +1,10 @@
 """Emitters: send events to the clients of a cluster from a process without a server.
 
-The format is that of `@socket.io/redis-emitter` 5.1.0 for servers with the classic adapter, that of
-`@socket.io/redis-streams-emitter` 0.1.1 for servers with the streams adapter, and that of the
-cluster messages for servers with the sharded adapter, which receive nothing from the official
-emitter.
+The format depends on the adapter of the servers:
+
+    classic   `@socket.io/redis-emitter` 5.1.0
+    streams   `@socket.io/redis-streams-emitter` 0.1.1
+    sharded   cluster messages; the official emitter does not reach these servers
 """
 
 from __future__ import annotations

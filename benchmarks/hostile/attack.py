@@ -1,4 +1,4 @@
-"""What an attack is: its name, what it sends, the server that it needs, and its outcome."""
+"""Attacks as data: the name, the function that sends, the required server, and the outcome."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class Assumptions:
 
 
 class Profile(NamedTuple):
-    """What the clients of an application do."""
+    """The rates at which the clients of an application act."""
 
     name: str
     event_seconds: float

@@ -100,7 +100,7 @@ class Series:
 
 
 class Idle(NamedTuple):
-    """What a server holds without clients: objects per class, and values by metric."""
+    """The state of a server without clients: objects per class, and values by metric."""
 
     objects: dict[str, int]
     values: dict[str, float]

@@ -54,7 +54,7 @@ OTHER_CLIENT_OPTIONS: Final[Mapping[str, str]] = {
 @check_keywords()
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientTls:
-    """How a client verifies the certificate of a server, and authenticates itself.
+    """The TLS settings of a client: authorities for the server, and a certificate of its own.
 
     Raises ValueError if a file is not readable.
     """

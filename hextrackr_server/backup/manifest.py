@@ -21,7 +21,7 @@ _VERSION: Final = r"^[0-9A-Za-z.+_-]{1,64}\Z"
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What a backup contains, and how to verify it.
+    """The contents of a backup, with the checksum that verifies it.
 
     `created_at` is an ISO 8601 time in UTC. `size` (in bytes) and `sha256` describe the database
     in the archive, `rows` counts the rows of its tables.

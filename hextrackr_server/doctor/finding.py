@@ -26,7 +26,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class Remedy:
-    """What an operator changes: a sentence, and the lines of each proxy's configuration."""
+    """The remedy of a problem: a sentence, and the lines of each proxy's configuration."""
 
     text: str
     nginx: str = ""

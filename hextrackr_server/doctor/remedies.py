@@ -1,4 +1,4 @@
-"""What to change for each problem that an examination finds, with the lines for nginx and HAProxy.
+"""The remedy of each problem that an examination finds, with the lines for nginx and HAProxy.
 
 The lines are those of docs/deployment.md and docs/scaling.md.
 """

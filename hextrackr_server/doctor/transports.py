@@ -48,7 +48,7 @@ _ELSEWHERE: Final = frozenset({200, 404})
 #: The statuses of a server that requires a login for the handshake, and their body is JSON.
 _LOGIN: Final = frozenset({401, 403})
 
-#: What a request raises if no response arrives.
+#: The exceptions of a request without a response.
 NoResponse = (OSError, http.client.HTTPException)
 
 

@@ -19,7 +19,7 @@ SHARE_IN_SCOPE, SHARE_OF_ALL = 0.5, 0.2
 
 @dataclass(slots=True)
 class Absence:
-    """What the absence of findings from the file did, or would do with a confirmation."""
+    """The effect of findings that are missing in the file, or the effect after a confirmation."""
 
     scope: AbsenceScope
     reason: str

@@ -293,7 +293,7 @@ def _role_of(claims: Mapping[str, Any], rules: TokenRules) -> str:
 
 _TIMES = "sign with times in seconds: JavaScript's Date.now() returns milliseconds"
 _USER_ID_RULE = "a user ID has 1 to 128 letters, digits or . _ @ : + -"
-#: What the operator can do about a claim; for the log.
+#: The remedy for a claim, for the log.
 _REMEDIES = {
     "exp": "sign with an expiry (expiresIn), or set HEXTRACKR_JWT_MAX_AGE",
     "iat": "HEXTRACKR_JWT_MAX_AGE requires the time of issue: do not sign with noTimestamp",

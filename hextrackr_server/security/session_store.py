@@ -70,7 +70,7 @@ class SessionStore(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionFields:
-    """Where a session contains its user; the first path that has a value counts."""
+    """The paths to the user in a session; the first path that has a value counts."""
 
     user: tuple[str, ...] = ("userId", "passport.user", "passport.user.id")
     username: tuple[str, ...] = ("username", "passport.user.username")

@@ -1,4 +1,4 @@
-"""Which clients get connection state recovery.
+"""The clients that get connection state recovery.
 
 With recovery, each event ends with an offset. Only the official JavaScript client removes it; in
 other languages it would be an unexpected argument of the handler. No client names its language in

@@ -1,4 +1,4 @@
-"""How findings are stored: numbers instead of words, and hashes of long values.
+"""The stored form of findings: numbers instead of words, and hashes of long values.
 
 The module imports no database library, because the process that reads files uses it.
 """

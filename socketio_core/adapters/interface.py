@@ -50,7 +50,7 @@ class RestoredSession(NamedTuple):
     saved: SavedSession
     missed: list[tuple[EncodedPacket, ...]]
     token: Any = None
-    """What a store needs to claim the session."""
+    """The data that a store needs to claim the session."""
 
     @property
     def size(self) -> int:

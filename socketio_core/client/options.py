@@ -71,8 +71,8 @@ class ClientOptions:
     """Time in which acks must arrive, unless the call sets another one; None: no limit."""
 
     retries: int = 0
-    """How often an event is sent again if its ack does not arrive within `ack_timeout`. Above 0,
-    events are sent one after the other, each after the ack of the previous one; the server may
+    """The number of repetitions of an event whose ack does not arrive within `ack_timeout`. Above
+    0, events are sent one after the other, each after the ack of the previous one; the server may
     receive an event several times, and its handler must acknowledge it."""
 
     parser: Parser = field(default_factory=JsonParser)

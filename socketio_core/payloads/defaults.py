@@ -32,7 +32,7 @@ _COLLECTIONS: Final[dict[Any, type]] = {
 
 
 class Step:
-    """How to visit a value of one class: the parts to visit, and the defaults to store.
+    """The visit of a value of one class: the parts to visit, and the defaults to store.
 
     `parts` has a plan for each field, key or position that is visited, `items` is the plan of the
     elements of a collection; `defaults` are the fields with a default that msgspec does not store.

@@ -1,4 +1,4 @@
-"""What a supervisor passes to its workers, in one environment variable and as open descriptors."""
+"""The values of a supervisor for its workers: one environment variable and open descriptors."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ LOG_PART: Final = 500
 """The number of events in one message of a log."""
 COVER_STEP: Final = 0.005
 COVER_STEPS: Final = 200
-"""How often, and in which steps, a returning client waits for events that are on their way."""
+"""The number and length of the waits of a returning client for events that are on their way."""
 
 
 @final

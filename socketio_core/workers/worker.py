@@ -30,7 +30,7 @@ LINK_TIMEOUT: Final = 5.0
 """Seconds that a new worker waits for the connections to the others."""
 SYNCHRONIZATION_STEP: Final = 0.005
 SYNCHRONIZATION_STEPS: Final = 1000
-"""How often, and in which steps, a new worker waits for the events of the others."""
+"""The number and length of the waits of a new worker for the events of the others."""
 ORPHAN_LIMIT: Final = 10.0
 """Seconds after the end of the supervisor in which a worker must have ended."""
 

@@ -29,7 +29,7 @@ PROJECT, BACKEND = PYPROJECT["project"], PYPROJECT["build-system"]
 BUILD_SDIST = "import sys; from setuptools import build_meta; build_meta.build_sdist(sys.argv[1])"
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
 PACKAGES = ("engineio_core", "socketio_core", "hextrackr_server", "socketio_conformance")
-#: What an archive is built from.
+#: The sources of an archive.
 PACKED = (
     *PACKAGES, "spec-vectors/", "pyproject.toml", "setup.py", "MANIFEST.in",
     "scripts/build-dashboard", "scripts/client_bundles.py", "scripts/sbom.py",

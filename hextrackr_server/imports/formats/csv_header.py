@@ -28,7 +28,7 @@ _SEPARATOR_LINE: Final = re.compile(r'"?sep=([^"\r\n\0])"?\s*', re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Where the header stands, and which profile it satisfies."""
+    """The header of a file: its row, and the profile that it satisfies."""
 
     profile: Profile
     names: tuple[str, ...]

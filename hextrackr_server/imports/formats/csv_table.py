@@ -63,7 +63,7 @@ class CsvTable:
     allow_partial: bool = False
     checkpoint: Checkpoint | None = None
     incomplete: str = field(default="", init=False)
-    """Why the file is incomplete, once its end was read; empty for a whole file."""
+    """The reason why the file is incomplete, after its end was read; empty for a whole file."""
     open_end: NumberedRow | None = field(default=None, init=False)
     """The last row if the line end behind it is missing, once it was read.
 

@@ -17,7 +17,7 @@ from hextrackr_server.imports.formats.row_errors import RowRejectedError
 
 @dataclass(slots=True)
 class Inspection:
-    """What an import of a file would read.
+    """The result of an inspection: the values that an import of the file would read.
 
     `refused` is the reason why the file is not imported, or None. `columns` maps the fields to the
     names of the columns that they are read from.

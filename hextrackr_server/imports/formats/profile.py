@@ -144,7 +144,7 @@ class Profile:
     prefers_unversioned: bool = False
     """Whether a CVSS score without a version counts before one of version 2."""
     name_separator: str = " "
-    """What joins the columns of `plugin_name_parts`."""
+    """The separator between the columns of `plugin_name_parts`."""
     guesses: frozenset[str] = frozenset()
     """Normalized names of columns that are only guessed: they are usual, but of no known format."""
     stale_days: int = 0
@@ -154,7 +154,7 @@ class Profile:
     preamble_date: str | None = None
     """A heading above the header whose value is the date of the observation."""
     refuse: str | None = None
-    """Why files of this format are refused."""
+    """The reason why files of this format are refused."""
     normalized: Mapping[str, tuple[str, ...]] = field(init=False)
     """The header texts of each field, normalized."""
     signature_names: frozenset[str] = field(init=False)

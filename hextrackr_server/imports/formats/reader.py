@@ -59,7 +59,7 @@ class RowChunk(NamedTuple):
 
 
 class Absence(NamedTuple):
-    """Which findings the file may resolve by not naming them, and why no others.
+    """The missing findings that the file may resolve, and the reason why it resolves no others.
 
     `rule` is "hosts" (findings of the same format on the hosts that the file names) or "none".
     """
@@ -258,7 +258,7 @@ class ExportReader:
 
     @property
     def incomplete(self) -> str:
-        """Why the file is incomplete, once it was read; empty for a whole file."""
+        """The reason why the file is incomplete, after it was read; empty for a whole file."""
         return self._table.incomplete
 
     @property

@@ -12,7 +12,7 @@ from socketio_core.adapters.cluster.message import Message
 
 
 class TransportListener(Protocol):
-    """What a transport calls; the cluster adapter implements it. No method raises."""
+    """The methods that a transport calls; the cluster adapter implements them. None raises."""
 
     def on_message(self, message: Message) -> None:
         """Receive a message of another server; own messages and other namespaces are ignored."""

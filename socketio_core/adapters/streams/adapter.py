@@ -137,7 +137,7 @@ class RedisStreams(RedisFactory):
 
 
 class EntryListener(Protocol):
-    """What the transport reports to the adapter of a namespace with recovery."""
+    """The reports of the transport to the adapter of a namespace with recovery."""
 
     def on_own_entry(self, body: bytes) -> None:
         """Receive an entry of this server."""

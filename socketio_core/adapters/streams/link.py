@@ -38,7 +38,7 @@ Fields = Mapping[bytes, bytes]
 
 
 class StreamListener(Protocol):
-    """What the stream calls for one namespace."""
+    """The methods that the stream calls for one namespace."""
 
     def on_entry(self, fields: Fields) -> None:
         """Receive an entry of another server; the cursor has its position."""

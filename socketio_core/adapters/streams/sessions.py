@@ -57,7 +57,7 @@ class _Missed(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """What the claim of a session needs."""
+    """The data that the claim of a session needs."""
 
     key: bytes
     value: bytes

@@ -1,4 +1,4 @@
-"""What an import resolves because its file does not contain it."""
+"""The findings that an import resolves because its file does not contain them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which clients of the hub get recovery."""
+"""The clients of the hub that get recovery."""
 
 from __future__ import annotations
 
