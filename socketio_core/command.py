@@ -15,6 +15,7 @@ import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib.metadata import version
+from operator import attrgetter
 from pathlib import Path
 
 from engineio_core.build import describe_build
@@ -252,11 +253,12 @@ def load_server(name: str) -> SocketServer:
             f"there is no module {error.name!r}: run the command in the folder of the application"
         ) from None
     servers = [key for key, value in vars(module).items() if isinstance(value, SocketServer)]
-    if not hasattr(module, attribute):
+    try:
+        server = attrgetter(attribute)(module)  # `application.io` is an attribute of an object
+    except AttributeError:
         near = get_close_matches(attribute, vars(module), n=1)
         hint = f": use {module_name}:{(servers or near)[0]}" if servers or near else ""
-        raise UsageError(f"module {module_name!r} has no attribute {attribute!r}{hint}")
-    server = getattr(module, attribute)
+        raise UsageError(f"module {module_name!r} has no attribute {attribute!r}{hint}") from None
     if not isinstance(server, SocketServer):
         hint = f": use {module_name}:{servers[0]}" if servers else ""
         raise UsageError(f"{name} must be a SocketServer, got {server!r:.100}{hint}")

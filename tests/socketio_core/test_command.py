@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from engineio_core.build import describe_build
+from socketio_core.command import load_server
 from tests.engineio_core.http.support import TLS_FILES, connect
 from tests.engineio_core.webtransport.quic_client import connecting
 from tests.helpers.wire import http_request, text_frame
@@ -58,6 +59,7 @@ def run(folder: Path, *arguments: str) -> tuple[int, str]:
         (["app"], "the application must be MODULE:SERVER, got 'app'"),
         (["nothing:io"], "there is no module 'nothing': run the command in the folder"),
         (["app:server"], "module 'app' has no attribute 'server': use app:io"),
+        (["app:other.io"], "module 'app' has no attribute 'other.io': use app:io"),
         (["app:other"], "app:other must be a SocketServer, got 5: use app:io"),
         (["app.py:io"], "written as in an import statement, got 'app.py': use app:io"),
         (["./app:io"], "written as in an import statement, got './app': use app:io"),
@@ -84,6 +86,17 @@ def test_error_names_the_remedy(folder: Path, arguments: list[str], message: str
     assert code == 2
     assert message in output
     assert "Traceback" not in output
+
+
+def test_server_may_be_an_attribute_of_an_object(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "nested_server.py").write_text(
+        f"{APPLICATION}class Application: ...\napplication = Application()\napplication.io = io\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    server = load_server("nested_server:application.io")
+    assert server is load_server("nested_server:io")
 
 
 def test_port_in_use_is_refused_with_several_workers(folder: Path) -> None:
