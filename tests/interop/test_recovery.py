@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from socketio_core import Recovery, Socket, SocketServer
+from tests.helpers.waiting import LIMIT, until
 
 from .cutting_proxy import CuttingProxy, Ending
 from .support import LoopThread, run_node, serving
@@ -52,6 +53,15 @@ class RecoveryServer:
         """Wait for the next connection of the client and return its socket."""
         async with asyncio.timeout(300):
             return await self._connections.get()
+
+    async def client_has_all(self, socket: Socket, transports: str) -> None:
+        """Wait for the last transport, and until the client has received all emitted events.
+
+        An event with an ack has no offset.
+        """
+        last = transports.rpartition(",")[2]
+        await until(lambda: socket.session.transport.name == last)
+        await socket.timeout(LIMIT).emit_with_ack("request", "text")
 
     def emit_number(self, number: int) -> None:
         """Emit a number to the client, and other events that must not affect the recovery."""
@@ -169,8 +179,7 @@ def test_missed_events_arrive_when_the_client_had_no_event_before(
     server = recovery_run.server
 
     async def scenario() -> None:
-        await server.next_connection()
-        await asyncio.sleep(0.1)
+        await server.client_has_all(await server.next_connection(), transports)
         server.proxy.cut_session(ending)
         for number in (1, 2, 3):
             server.emit_number(number)
@@ -204,16 +213,15 @@ def test_recovery_succeeds_when_the_previous_one_was_cut(
     server = recovery_run.server
 
     async def scenario() -> None:
-        await server.next_connection()
+        socket = await server.next_connection()
         if has_offset:
             server.emit_number(1)
-        await asyncio.sleep(0.1)
+        await server.client_has_all(socket, transports)
         server.proxy.cut_session(ending)
         for number in (11, 12, 13):
             server.emit_number(number)
         await server.proxy.cut_before(position, ending)
         await server.next_connection()
-        await asyncio.sleep(0.1)
         server.emit_number(14)
         server.end_client()
 
@@ -234,10 +242,10 @@ def test_recovery_succeeds_when_the_previous_one_was_cut_in_a_middleware(
         await asyncio.sleep(0.1)
 
     async def scenario() -> None:
-        await server.next_connection()
+        socket = await server.next_connection()
         await entered.get()
         server.emit_number(1)
-        await asyncio.sleep(0.1)
+        await server.client_has_all(socket, transports)
         server.proxy.cut_session(Ending.RST)
         server.emit_number(2)
         await entered.get()
