@@ -13,7 +13,8 @@ def create_request(scope: dict[str, Any], path: str) -> HttpRequest:
     """Return the request of an `http` or `websocket` scope, whose path below the mount is `path`.
 
     The host has applied trusted proxies. Hosts report the port as an integer, or not at all
-    (granian: as text in some versions).
+    (granian: as text in some versions). A client on a Unix socket has no address, or an empty one
+    (granian).
     """
     query = (scope.get("query_string") or b"").decode("latin-1")
     target = path + (f"?{query}" if query else "")
@@ -22,7 +23,7 @@ def create_request(scope: dict[str, Any], path: str) -> HttpRequest:
         scope.get("method", "GET"),
         target,
         join_headers(scope["headers"]),
-        remote_address=plain_address(str(client[0])),
+        remote_address=plain_address(str(client[0] or "unix")),
         remote_port=int(client[1] or 0) if str(client[1] or 0).isdecimal() else 0,
         secure=scope.get("scheme") in {"https", "wss"},
     )

@@ -13,6 +13,7 @@ import pytest
 
 from engineio_core import HttpRequest, HttpResponse, read_turn
 from engineio_core.asgi import websocket as websocket_module
+from engineio_core.asgi.request import create_request
 from engineio_core.asgi.websocket import MESSAGE_BYTES
 from engineio_core.read_turn import TURN_BYTES
 from socketio_core import Cors, Socket, SocketServer
@@ -38,6 +39,23 @@ async def test_polling_session_exchanges_messages_with_the_host() -> None:
     assert '42["welcome"]' in body
     assert headers[b"content-length"] == str(len(body)).encode()
     await io.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("client", "address", "port"),
+    [
+        (("192.0.2.7", 50000), "192.0.2.7", 50000),
+        (("::ffff:192.0.2.7", "50000"), "192.0.2.7", 50000),
+        (["2001:db8::1", None], "2001:db8::1", 0),
+        (None, "unix", 0),
+        (("", "0"), "unix", 0),  # granian on a Unix socket
+    ],
+    ids=["numbers", "text", "no port", "no client", "empty"],
+)
+def test_address_of_the_client_is_that_of_the_host(client: Any, address: str, port: int) -> None:
+    scope = {"type": "http", "headers": [], "client": client}
+    request = create_request(scope, "/socket.io/")
+    assert (request.remote_address, request.remote_port) == (address, port)
 
 
 async def test_poll_ends_when_the_client_leaves() -> None:
