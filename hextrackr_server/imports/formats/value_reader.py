@@ -11,6 +11,7 @@ from hextrackr_server.imports.formats.numbers import read_number, read_score
 from hextrackr_server.imports.formats.parts import Values
 from hextrackr_server.imports.formats.profile import Profile, Severity, State
 from hextrackr_server.imports.formats.words import (
+    FALSE_WORDS,
     SEVERITY_NULLS,
     SEVERITY_WORDS,
     TRUE_WORDS,
@@ -88,9 +89,18 @@ class ValueReader:
         closed: ClosedAs | None = None
         if state == "fixed" or state == "accepted" or state == "false_positive":
             closed = state
-        elif state == "open" and (active := self._columns.first(row, "active")):
-            closed = None if active.lower() in TRUE_WORDS else "inactive"
+        elif state == "open" and self._is_inactive(row):
+            closed = "inactive"
         return RowState(state, closed, word)
+
+    def _is_inactive(self, row: Row) -> bool:
+        """Return whether the column `active` has a word for no; an unknown word is a warning."""
+        found = self._columns.first_cell(row, "active")
+        word = "" if found is None else found[1].lower()
+        if found is not None and word not in TRUE_WORDS | FALSE_WORDS and word[0] != "t":
+            message = "neither true nor false; the finding counts as open"
+            self._columns.warn_of_cell(row, *found, message)
+        return word in FALSE_WORDS
 
     def _find_state(self, word: str) -> State | None:
         found = self._profile.states.get(word) or find_state(word)

@@ -146,6 +146,22 @@ def test_defectdojo_names_have_blanks_and_dates_have_one_order(tmp_path: Path) -
     assert inspection.rows_rejected == 1
 
 
+@pytest.mark.parametrize(
+    ("word", "closed_as", "is_known"),
+    [("TRUE", None, True), ("T", None, True), ("tr", None, True), ("False", "inactive", True),
+     ("0", "inactive", True), ("", None, True), ("maybe", None, False)],
+)  # fmt: skip
+def test_defectdojo_finding_is_closed_only_by_a_word_for_no(
+    tmp_path: Path, word: str, closed_as: str | None, is_known: bool
+) -> None:
+    text = f"Title,Url,Severity,Description,Active\nA,http://192.0.2.1/,Low,d,{word}\n"
+    inspection = inspect_text(tmp_path, text)
+    (finding,) = inspection.findings
+    assert finding.closed_as == closed_as
+    expected = ("Active", 2, word, "neither true nor false; the finding counts as open")
+    assert messages(inspection) == ([] if is_known else [expected])
+
+
 def test_wrapped_rows_are_read_when_empty_cells_follow(tmp_path: Path) -> None:
     text = (
         "Asset Vuln Datalist Report,04 Feb 2030,1\n"
