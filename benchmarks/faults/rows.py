@@ -394,6 +394,15 @@ FAULTS: Final = (
     ),
     Fault(
         "PostgreSQL of the hub",
+        "pg_terminate_backend of all connections at points of an import",
+        "nothing is changed, or the import completes; the next import is complete",
+        (
+            f"{HUB}/postgres/test_lost_connections_on_postgres.py::"
+            "test_import_changes_nothing_when_all_connections_end_at_one_of_its_points",
+        ),
+    ),
+    Fault(
+        "PostgreSQL of the hub",
         "connection lost during the commit of an import",
         "completed if the findings are stored",
         (
