@@ -21,7 +21,7 @@ from typing import Final, NamedTuple
 
 import uvloop
 
-from benchmarks.hostile import crowds, downgrade, floods, hub, sessions, smuggling
+from benchmarks.hostile import crowds, downgrade, floods, handshakes, hub, sessions, smuggling
 from benchmarks.hostile.attack import Attack, Report
 from benchmarks.hostile.official import OfficialClient, Waits
 from benchmarks.hostile.places import running
@@ -35,8 +35,8 @@ HEADS: Final = (
     "attack", "how many", "server", "attacker", "lost", "p99", "longest wait", "memory", "",
 )  # fmt: skip
 ATTACKS: Final[tuple[Attack, ...]] = (
-    *floods.ATTACKS, *crowds.ATTACKS, *sessions.ATTACKS, *hub.ATTACKS, *smuggling.ATTACKS,
-    *downgrade.ATTACKS,
+    *floods.ATTACKS, *crowds.ATTACKS, *handshakes.ATTACKS, *sessions.ATTACKS, *hub.ATTACKS,
+    *smuggling.ATTACKS, *downgrade.ATTACKS,
 )  # fmt: skip
 GOAL_MS: Final = 50.0
 GOAL_P99_MS: Final = 100.0

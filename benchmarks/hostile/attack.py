@@ -12,9 +12,10 @@ if TYPE_CHECKING:
 MEMORY_MB: Final = 150.0
 
 #: `core`: the benchmark server; `deflate`: with permessage-deflate; `msgpack`: with MessagePack;
-#: `hub`: the hub; others: the hub behind the reverse proxy of this name.
+#: `tls`: a TLS port, while others use another one; `hub`: the hub; others: a server behind the
+#: reverse proxy of this name.
 Place: TypeAlias = Literal[
-    "core", "deflate", "msgpack", "hub", "nginx", "haproxy", "apache", "caddy"
+    "core", "deflate", "msgpack", "tls", "hub", "nginx", "haproxy", "apache", "caddy"
 ]
 
 

@@ -16,6 +16,8 @@ from benchmarks.hostile.attack import Place, Target
 from benchmarks.hostile.smuggling import Backend
 from benchmarks.peers import NODE, OURS_SYNC, Server, memory_bytes
 from benchmarks.process_tree import find_tree
+from engineio_core import Tls
+from socketio_core import SocketServer
 from tests.interop import program
 from tests.interop.support import serving
 from tests.proxies.proxies import run_proxy
@@ -23,6 +25,7 @@ from tests.proxies.proxies import run_proxy
 _FLAGS: Final[dict[str, tuple[str, ...]]] = {
     "core": (), "deflate": ("--deflate",), "msgpack": ("--msgpack",),
 }  # fmt: skip
+TLS_FILES: Final = Path(__file__).parents[2] / "tests" / "helpers" / "tls"
 _PAUSE: Final = 0.005
 _STOP_SECONDS: Final = 30.0
 #: A user of the hub may send 600 events per minute.
@@ -53,6 +56,9 @@ def running(place: Place, *, is_node: bool) -> Iterator[Running]:
     elif place == "hub":
         with _hub() as hub:
             yield hub
+    elif place == "tls":
+        with _tls() as secure:
+            yield secure
     else:
         with _proxy(place) as proxied:
             yield proxied
@@ -110,6 +116,21 @@ def hub_process(
                 process.wait(_STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+@contextmanager
+def _tls() -> Iterator[Running]:
+    """Run a server in this process that listens with TLS as well."""
+    io = SocketServer()
+
+    @io.on("echo")
+    def echo(socket: Any, data: Any) -> Any:
+        return data
+
+    with serving(io) as (url, thread):
+        files = Tls(certificate=TLS_FILES / "first.pem", key=TLS_FILES / "first.key.pem")
+        target = Target(thread.run(io.listen(ssl=files)).port)
+        yield Running(url, "echo", _PAUSE, "", target, _memory_of(os.getpid()))
 
 
 @contextmanager
