@@ -16,6 +16,7 @@ from typing import Final, Protocol, final
 from engineio_core.codec.encoded_packet import PING_PACKET, PONG_PACKET, EncodedPacket
 from engineio_core.codec.packet import malformed
 from engineio_core.errors import CloseReason, ProtocolError
+from engineio_core.read_turn import TURN_BYTES, ReadTurn
 from engineio_core.session import Session
 from engineio_core.session_state import SessionState
 from engineio_core.transports.interface import NULL_LISTENER, TransportContext, TransportListener
@@ -33,6 +34,8 @@ CLOSING_PINGS: Final = 2
 # Packets that are dropped at once after the end. A datagram has fewer; all those with which a
 # client has filled a paused session would take the event loop for long.
 MAX_DROPPED: Final = 2000
+#: Bytes that a packet counts in addition to its length: short packets take as long as this.
+PACKET_BYTES: Final = 256
 _PING: Final = encode_header(1, False) + PING_PACKET.payload
 
 
@@ -69,8 +72,9 @@ class WebTransportTransport:
     """The packets of one client, from the acceptance of its session to the end of its stream."""
 
     __slots__ = (
-        "_is_closed", "_is_delivering", "_is_paused", "_iteration", "_missing_pongs", "_partial",
-        "_reader", "_sent_in", "_stream", "listener", "writable",
+        "_context", "_ending", "_is_closed", "_is_delivering", "_is_paused", "_iteration",
+        "_missing_pongs", "_partial", "_reader", "_sent_in", "_stream", "_turn", "_work",
+        "listener", "writable",
     )  # fmt: skip
 
     name = "webtransport"
@@ -84,7 +88,11 @@ class WebTransportTransport:
         self._is_paused = False
         self._is_delivering = False
         self._is_closed = False
+        self._ending: str | None = None  # the reason of an end that has arrived
+        self._turn: ReadTurn | None = None  # since the first check
+        self._work = 0  # since the last check
         self._missing_pongs = 0
+        self._context = context
         self._iteration = context.iteration
         self._sent_in = -1
 
@@ -103,29 +111,56 @@ class WebTransportTransport:
         """Send the packets of the outbox if enough bytes have left."""
         if not self.writable and not self._is_closed and self._stream.unsent_amount() <= LOW_WATER:
             self.writable = True
-            self._stream.hold(self._is_paused)
+            self._stream.hold(self._is_paused or self._is_interrupted())
             self.listener._transport_writable()
 
     def stream_ended(self, description: str) -> None:
-        """Report the end of the stream, or of the connection."""
-        if self._is_closed:
+        """Report the end of the stream, or of the connection, behind the arrived packets."""
+        if self._is_closed or self._ending is not None:
             return
         # The client has left: deliver the packets that arrived during a pause.
         self._is_paused = False
+        self._ending = description
         self._deliver()
-        if not self._is_closed:
+        self._report_end()
+
+    def _report_end(self) -> None:
+        """Report an end that has arrived, unless packets wait for the next turn."""
+        if self._ending is not None and not self._is_closed and not self._is_interrupted():
             listener = self._stop()
-            listener._transport_closed(CloseReason.TRANSPORT_CLOSE, description)
+            listener._transport_closed(CloseReason.TRANSPORT_CLOSE, self._ending)
+
+    def _is_interrupted(self) -> bool:
+        """Return whether packets wait for the next turn."""
+        return self._turn is not None and self._turn.is_interrupted
+
+    def _is_turn_over(self) -> bool:
+        if self._turn is None:
+            self._turn = ReadTurn(self._context.clock, self._proceed)
+        return self._turn.is_over()
+
+    def _proceed(self) -> None:
+        """Deliver the packets that have waited for this turn."""
+        self._deliver()
+        if not self._is_closed and not self._is_interrupted():
+            self._stream.hold(self._is_paused or not self.writable)
+            self._report_end()
 
     def _deliver(self) -> None:
-        if self._is_delivering:  # a callback resumed reading
+        if self._is_delivering or self._is_interrupted():  # a callback resumed reading
             return
         self._is_delivering = True
         try:
             while not self._is_paused and not self._is_closed:
+                if self._work > TURN_BYTES:
+                    self._work = 0
+                    if self._is_turn_over():
+                        self._stream.hold(True)
+                        return
                 packet = self._reader.next_packet()
                 if packet is None:
                     return
+                self._work += len(packet[1]) + PACKET_BYTES
                 self._pass_on(*packet)
         except ProtocolError as error:
             self._fail(error)
@@ -228,7 +263,7 @@ class WebTransportTransport:
         if not self._is_closed:
             self._deliver()
         if not self._is_closed:
-            self._stream.hold(self._is_paused or not self.writable)
+            self._stream.hold(self._is_paused or not self.writable or self._is_interrupted())
 
     # -- the end
 

@@ -77,7 +77,9 @@ class Client:
         )
         self.request.is_upgrade = True
         self.stream = FakeStream()
-        self.transport = WebTransportTransport(self.stream, engine._session_context())
+        context = engine._session_context()
+        self._clock = context.clock
+        self.transport = WebTransportTransport(self.stream, context)
         self.opening = Opening(engine, self.request, self.transport)
         self.transport.listener = self.opening
 
@@ -85,6 +87,8 @@ class Client:
         """Deliver chunks, and let the checks of the server run."""
         for chunk in chunks:
             self.transport.data_received(chunk)
+            while self.transport._is_interrupted() and isinstance(self._clock, FakeClock):
+                self._clock.run()  # the next turn
             for _ in range(5):
                 await asyncio.sleep(0)
 

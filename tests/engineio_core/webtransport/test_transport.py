@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import count
 from typing import Any
 
 import pytest
 
-from engineio_core import EncodedPacket, SessionState
+from engineio_core import EncodedPacket, SessionState, read_turn
+from engineio_core.read_turn import TURN_BYTES
 from engineio_core.webtransport.transport import (
     CLOSING_PINGS,
     HIGH_WATER,
     LOW_WATER,
     MAX_DROPPED,
+    PACKET_BYTES,
 )
 
 from .support import OPEN, Client, EchoEngine, frame
@@ -159,6 +162,72 @@ async def test_packets_of_a_pause_are_dropped_in_portions_after_the_close() -> N
     assert client.stream.is_unread
     await client.send(frame(b"4"))
     assert not client.stream.is_unread
+
+
+@pytest.fixture
+def slow_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each check of a turn be late."""
+    seconds = count(0.0, 1.0)
+    monkeypatch.setattr(read_turn, "perf_counter", lambda: next(seconds))
+
+
+@pytest.mark.usefixtures("slow_machine")
+async def test_packets_of_one_client_are_delivered_in_turns() -> None:
+    engine = EchoEngine()
+    client = await connect(engine)
+    client.transport.data_received(frame(b"4a") * 1000)
+    assert 0 < len(client.packets) <= 3 * TURN_BYTES // PACKET_BYTES
+    assert client.stream.is_held
+    client.transport.data_received(frame(b"4b"))
+    client.transport.resume_reading()
+    assert len(client.packets) < 1000
+    assert client.stream.is_held, "until the packets are delivered"
+    engine.fake_clock.run()
+    assert client.packets == [(False, b"4a")] * 1000 + [(False, b"4b")]
+    assert not client.stream.is_held
+
+
+@pytest.mark.usefixtures("slow_machine")
+async def test_end_of_a_stream_follows_the_packets_of_later_turns() -> None:
+    engine = EchoEngine()
+    client = await connect(engine)
+    client.transport.data_received(frame(b"4a") * 1000)
+    client.transport.stream_ended("the client ended its stream")
+    client.transport.stream_ended("the connection was lost")
+    assert engine.ends == []
+    engine.fake_clock.run()
+    assert client.packets == [(False, b"4a")] * 1000
+    assert engine.ends == [("transport close", "the client ended its stream")]
+
+
+@pytest.mark.usefixtures("slow_machine")
+async def test_closed_session_receives_no_packet_of_a_later_turn() -> None:
+    engine = EchoEngine()
+    client = await connect(engine)
+    received: list[str] = []
+    engine.opened[0].on_text = received.append
+    client.transport.data_received(frame(b"4a") * 1000)
+    engine.opened[0].close()
+    before = len(received)
+    engine.fake_clock.run()
+    assert len(received) == before < 1000
+    client.transport.stream_ended("the client closed")
+    assert [reason for reason, _ in engine.ends] == ["forced close"]
+
+
+@pytest.mark.usefixtures("slow_machine")
+async def test_network_that_takes_bytes_between_two_turns_leaves_the_stream_held() -> None:
+    engine = EchoEngine()
+    client = await connect(engine)
+    client.transport.data_received(frame(b"4a") * 1000)
+    client.stream.is_stuck = True
+    engine.opened[0].send_binary(bytes(HIGH_WATER))
+    client.stream.unsent = 0
+    client.transport.check_writable()
+    assert client.stream.is_held
+    client.stream.is_stuck = False
+    engine.fake_clock.run()
+    assert not client.stream.is_held
 
 
 async def test_session_closes_without_pongs_after_an_invalid_packet() -> None:
