@@ -18,6 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -120,6 +121,8 @@ class ImportService:
         self._importer = importer
         self._tracker = tracker
         self._call_on_loop: CallOnLoop = _not_started
+        #: Encloses the run of the import with a session ID: its events have the context of the run.
+        self.scope: Callable[[str], AbstractContextManager[Any]] = lambda _: nullcontext()
         self._on_committed = on_committed
         self._on_undone = on_undone
         self._stop = threading.Event()
@@ -443,7 +446,8 @@ class ImportService:
     def _work(self) -> None:
         while (turn := self._turns.take()) is not None:
             user, (job, path, options) = turn
-            self._import(job, path, options)
+            with self.scope(job.session_id):
+                self._import(job, path, options)
             delete_file(path)
             self._call_on_loop(self._settle, job)
             self._turns.done(user)

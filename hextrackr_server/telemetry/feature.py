@@ -63,7 +63,9 @@ class TelemetryFeature(Feature):
         from socketio_core.opentelemetry import instrument_opentelemetry  # noqa: PLC0415 - an extra
 
         instrument_opentelemetry(self.context.io, tracer_provider=provider)
-        self.context.services.tracker.observers.append(ImportSpans(provider))
+        spans = ImportSpans(provider)
+        self.context.services.tracker.observers.append(spans)
+        self.context.services.imports.scope = spans.scope
 
     def _add_cluster_gauges(self, adapter: AdapterFactory) -> None:
         gauge, status = self.context.metrics.gauge, adapter.status

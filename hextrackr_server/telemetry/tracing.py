@@ -7,6 +7,7 @@ imported only if the setting `tracing` is on.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Final
 
@@ -90,7 +91,8 @@ def _load(name: str, environment: Mapping[str, str]) -> Any:
 class ImportSpans:
     """An observer of imports: one span from the request of an import to its end.
 
-    Its parent is the span of the event that requested the import.
+    Its parent is the span of the event that requested the import; the broadcasts of the import are
+    its children.
     """
 
     def __init__(self, provider: TracerProvider) -> None:
@@ -103,6 +105,13 @@ class ImportSpans:
         if record.vendor:
             attributes["hextrackr.import.vendor"] = record.vendor
         self._spans[record.session_id] = self._tracer.start_span("import", attributes=attributes)
+
+    def scope(self, session_id: str) -> AbstractContextManager[Any]:
+        """Make the span of an import the current one, in the thread that runs the import."""
+        from opentelemetry.trace import use_span  # noqa: PLC0415
+
+        span = self._spans.get(session_id)
+        return nullcontext() if span is None else use_span(span)
 
     def started(self, record: Any) -> None:
         """Note the end of the wait in the queue."""

@@ -19,6 +19,7 @@ from hextrackr_server.telemetry.tracing import create_tracer_provider
 from tests.contract.imports import (
     ROWS,
     UNKNOWN_COLUMNS_CSV,
+    VALID_CSV,
     receive_payload,
     run_import,
     start_import,
@@ -61,9 +62,26 @@ async def test_import_is_a_child_of_its_event(traced: Traced) -> None:
     assert span.attributes["hextrackr.import.outcome"] == "completed"
     assert span.attributes["hextrackr.import.rows"] == len(ROWS)
     assert [each.name for each in span.events] == ["started"]
-    assert traced.named("socketio broadcast import-finished")
+    assert_broadcasts_are_children(traced, span)
     for secret in ("h-1", "scan.csv", "CVE-"):
         assert secret not in traced.text()
+
+
+def assert_broadcasts_are_children(traced: Traced, span: Any) -> None:
+    for name in ("import-started", "import-finished"):
+        (broadcast,) = traced.named(f"socketio broadcast {name}")
+        assert broadcast.parent.span_id == span.context.span_id
+
+
+async def test_broadcasts_of_an_import_by_http_are_its_children(traced: Traced) -> None:
+    client = await traced.hub.client("7")
+    headers = {"authorization": f"Bearer {traced.hub.token('7')}", "content-type": "text/csv"}
+    answer = await traced.hub.request("POST", "/api/imports", headers, VALID_CSV.encode())
+    assert answer.status == 202
+    await receive_payload(client, "import-finished")
+    (span,) = traced.named("import")
+    assert span.parent is None
+    assert_broadcasts_are_children(traced, span)
 
 
 async def test_failed_import_is_an_error(traced: Traced) -> None:
