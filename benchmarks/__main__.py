@@ -149,7 +149,7 @@ def main() -> int:
     tables = report.make_tables(outcomes, results, idle)
     report_progress(f"\n{report.format_details(results)}")
     for rows in tables:
-        report_progress(f"\n{report.format_lines(rows)}")
+        report_progress(f"\n{report.format_columns(rows)}")
     if arguments.write:
         command = "make bench-full" if arguments.full else "make bench"
         write_documents(tables, outcomes, machine, command)

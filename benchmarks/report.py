@@ -120,7 +120,7 @@ def make_tables(outcomes: list[Outcome], results: Results, idle: list[Idle]) -> 
     return [rows for rows in tables if len(rows) > 1]
 
 
-def format_lines(rows: Rows) -> str:
+def format_columns(rows: Rows) -> str:
     """Return a table as lines in columns, for the terminal."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(

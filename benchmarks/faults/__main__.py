@@ -19,7 +19,7 @@ import pytest
 
 from benchmarks.faults.live import Outcome
 from benchmarks.faults.rows import FAULTS, Fault
-from benchmarks.report import rewrite_table
+from benchmarks.report import format_markdown, rewrite_table
 
 ROOT: Final = Path(__file__).parents[2]
 BEGIN, END = "<!-- faults:begin -->", "<!-- faults:end -->"
@@ -104,9 +104,7 @@ def main() -> int:
         table.append((row.place, row.fault, row.outcome, *cells, links))
         print("  ".join(table[-1][:-1]), flush=True)
     if arguments.write:
-        lines = (HEADS, ("---",) * len(HEADS), *table)
-        text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-        rewrite_table(ROOT / "SECURITY.md", text, BEGIN, END)
+        rewrite_table(ROOT / "SECURITY.md", format_markdown([HEADS, *table]), BEGIN, END)
     return int(any(row[-2].startswith("not held") for row in table))
 
 

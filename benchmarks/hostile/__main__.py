@@ -27,7 +27,7 @@ from benchmarks.hostile.official import OfficialClient, Waits
 from benchmarks.hostile.places import running
 from benchmarks.peers import OUR_PYTHON
 from benchmarks.peers import raise_file_limit as _raise_file_limit
-from benchmarks.report import rewrite_table
+from benchmarks.report import format_markdown, rewrite_table
 
 ROOT: Final = Path(__file__).parents[2]
 BEGIN, END = "<!-- hostile:begin -->", "<!-- hostile:end -->"
@@ -137,9 +137,7 @@ def main() -> int:
     count = sum(bool(row[0]) for row in rows)
     print(f"{count - failed} of {count} attacks held, in {time.monotonic() - began:.0f} s")
     if arguments.write:
-        cells = (HEADS, ("---",) * len(HEADS), *rows)
-        table = "\n".join("| " + " | ".join(row) + " |" for row in cells)
-        rewrite_table(ROOT / "SECURITY.md", table, BEGIN, END)
+        rewrite_table(ROOT / "SECURITY.md", format_markdown([HEADS, *rows]), BEGIN, END)
     return int(failed > 0)
 
 

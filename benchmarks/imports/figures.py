@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.goal_chart import draw
-from benchmarks.report import rewrite_table
+from benchmarks.report import format_columns, format_markdown, rewrite_table
 
 BEGIN, END = "<!-- bench-import:begin -->", "<!-- bench-import:end -->"
 HEADS = ("figure", "measured", "compared with", "ratio", "goal", "")
@@ -76,19 +76,13 @@ def _number(value: float) -> str:
 
 def format_lines(figures: list[Figure]) -> str:
     """Return the figures as lines in columns."""
-    rows = [HEADS, *(figure.cells() for figure in figures)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADS))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
+    return format_columns([HEADS, *(figure.cells() for figure in figures)])
 
 
 def format_table(figures: list[Figure], machine: dict[str, str], rows: int) -> str:
     """Return the table of docs/benchmarks.md, in Markdown."""
-    cells = (HEADS, ("---",) * len(HEADS), *(figure.cells() for figure in figures))
-    lines = ["| " + " | ".join(row) + " |" for row in cells]
-    lines += [
+    lines = [
+        format_markdown([HEADS, *(figure.cells() for figure in figures)]),
         "",
         f"An import of {rows:,} rows, and queries over its findings. CPU time is that of the hub "
         "and its child processes (user and system). Floor: `csv.reader` and bulk upserts of the "

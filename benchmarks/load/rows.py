@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from benchmarks.peers import ROOT
-from benchmarks.report import rewrite_table
+from benchmarks.report import format_columns, format_markdown, rewrite_table
 
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- bench-load:begin -->", "<!-- bench-load:end -->"
@@ -56,21 +56,15 @@ class Row:
 
 def format_lines(rows: list[Row]) -> str:
     """Return the rows as lines in columns."""
-    cells = [HEADS, *(row.cells() for row in rows)]
-    widths = [max(len(each[column]) for each in cells) for column in range(len(HEADS))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(each, widths, strict=True)).rstrip()
-        for each in cells
-    )
+    return format_columns([HEADS, *(row.cells() for row in rows)])
 
 
 def format_table(
     rows: list[Row], rounds: int, machine: dict[str, str], failed: Sequence[str] = ()
 ) -> str:
     """Return the table of docs/benchmarks.md; `failed` are the names of parts without rows."""
-    cells = (HEADS, ("---",) * len(HEADS), *(row.cells() for row in rows))
-    lines = ["| " + " | ".join(each) + " |" for each in cells]
-    lines += [
+    lines = [
+        format_markdown([HEADS, *(row.cells() for row in rows)]),
         "",
         f"The median of {rounds} rounds in turns, with the lowest and the highest one. Measured by "
         f"`make bench-load` on {machine['cores']} cores ({machine['cpu']}), which the servers "

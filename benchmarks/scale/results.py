@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any, Self
 
 from benchmarks.peers import BENCHMARKS, ROOT
-from benchmarks.report import rewrite_table
+from benchmarks.report import format_columns, format_markdown, rewrite_table
 
 RESULTS = BENCHMARKS / "results" / "scale.json"
 DOCUMENT = ROOT / "docs" / "scaling.md"
@@ -68,19 +68,13 @@ class Row:
 
 def format_lines(rows: list[Row]) -> str:
     """Return the rows as lines in columns."""
-    cells = [HEADS, *(row.cells() for row in rows)]
-    widths = [max(len(each[column]) for each in cells) for column in range(len(HEADS))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(each, widths, strict=True)).rstrip()
-        for each in cells
-    )
+    return format_columns([HEADS, *(row.cells() for row in rows)])
 
 
 def format_table(rows: list[Row], machine: dict[str, str]) -> str:
     """Return the table of docs/scaling.md."""
-    cells = (HEADS, ("---",) * len(HEADS), *(row.cells() for row in rows))
-    lines = ["| " + " | ".join(each) + " |" for each in cells]
-    lines += [
+    lines = [
+        format_markdown([HEADS, *(row.cells() for row in rows)]),
         "",
         "CPU time (user and system) of all server processes, without the broker and the clients: "
         "the medians of rounds in turns, with the lowest and the highest ratio of a round. Memory "

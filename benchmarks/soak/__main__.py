@@ -24,7 +24,7 @@ import uvloop
 
 from benchmarks.duration import format_duration, parse_duration
 from benchmarks.peers import PeerMissingError, raise_file_limit
-from benchmarks.report import rewrite_table
+from benchmarks.report import format_columns, format_markdown, rewrite_table
 from benchmarks.soak.kinds import DEFAULT_KINDS, KINDS, check_shared
 from benchmarks.soak.plot import draw
 from benchmarks.soak.processes import ROOT, Soak
@@ -65,9 +65,7 @@ async def main(duration: float, kinds: list[str], *, is_written: bool) -> int:
     """Run the servers at the same time; return the exit code."""
     records = await asyncio.gather(*(soak(kind, duration) for kind in kinds))
     rows = [row for record in records for row in record.rows()]
-    widths = [max(map(len, column)) for column in zip(HEADS, *rows, strict=True)]
-    for row in (HEADS, *rows):
-        print("  ".join(map(str.ljust, row, widths)).rstrip())
+    print(format_columns([HEADS, *rows]))
     for record in records:
         print(f"{record.name}: {sum(record.clients.values())} clients, of these:")
         for name, count in sorted(record.clients.items()):
@@ -81,8 +79,7 @@ async def main(duration: float, kinds: list[str], *, is_written: bool) -> int:
         total = " and ".join(
             f"{sum(each.clients.values()):,} clients of the {each.name}" for each in records
         )
-        cells = (HEADS, ("---",) * len(HEADS), *rows)
-        table = "\n".join("| " + " | ".join(row) + " |" for row in cells)
+        table = format_markdown([HEADS, *rows])
         rewrite_table(PAGE, f"{format_duration(duration)}, {total}:\n\n{table}", BEGIN, END)
     is_short = duration < SHORT
     memory = SHORT_MEMORY if is_short else IDLE_MEMORY
