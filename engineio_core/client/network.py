@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, TypeVar
 
 import h11
 
@@ -20,6 +20,8 @@ from engineio_core.client.proxy import HttpProxy, find_proxy
 from engineio_core.client.socks import SocksProxy, open_socket
 
 MAX_TUNNEL_RESPONSE = 64 * 1024
+
+Result = TypeVar("Result")
 
 
 class Network(Protocol):
@@ -74,13 +76,15 @@ class TcpNetwork:
             )
             return protocol
         if isinstance(proxy, SocksProxy):
-            opened = await open_socket(proxy, address.host, address.port, self._timeout)
+            opening = open_socket(proxy, address.host, address.port, self._timeout)
+            opened = await _reach(proxy, opening)
             _, protocol = await loop.create_connection(
                 factory, sock=opened, ssl=context, server_hostname=server_name
             )
             return protocol
         if context is None and not is_tunnel:
-            _, protocol = await loop.create_connection(factory, proxy.host, proxy.port)
+            opening_tcp = loop.create_connection(factory, proxy.host, proxy.port)
+            _, protocol = await _reach(proxy, opening_tcp)
             return protocol
         return await self._connect_through(proxy, factory)
 
@@ -88,9 +92,10 @@ class TcpNetwork:
         loop = asyncio.get_running_loop()
         address = self._address
         host = f"[{address.host}]" if ":" in address.host else address.host
-        transport, tunnel = await loop.create_connection(
+        opening = loop.create_connection(
             lambda: _Tunnel(f"{host}:{address.port}", proxy.authorization), proxy.host, proxy.port
         )
+        transport, tunnel = await _reach(proxy, opening)
         try:
             await tunnel.opened
             protocol = factory()
@@ -108,6 +113,16 @@ class TcpNetwork:
             raise ConnectionError("the proxy closed the connection during the TLS handshake")
         protocol.connection_made(used)
         return protocol
+
+
+async def _reach(proxy: HttpProxy | SocksProxy, opening: Awaitable[Result]) -> Result:
+    """Return the connection to a proxy. Raises ConnectionError, which names the proxy."""
+    try:
+        return await opening
+    except OSError as error:
+        raise ConnectionError(
+            f"the connection to the proxy {proxy.host}:{proxy.port} failed: {error}"
+        ) from error
 
 
 class _Tunnel(asyncio.Protocol):

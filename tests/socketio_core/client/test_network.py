@@ -297,11 +297,16 @@ async def test_refusal_of_the_socks_proxy_is_reported(
     assert words in str(error)
 
 
-async def test_absent_socks_proxy_is_a_failed_connection() -> None:
+@each_transport
+@pytest.mark.parametrize("scheme", ["http", "socks5"])
+async def test_absent_proxy_is_named(scheme: str, transports: list[str]) -> None:
     async with SocksServer().run() as port:
         pass
-    error = await failure("http://127.0.0.1:9", proxy=f"socks5://127.0.0.1:{port}")
-    assert isinstance(error, OSError)
+    error = await failure(
+        "http://127.0.0.1:9", proxy=f"{scheme}://127.0.0.1:{port}", transports=transports
+    )
+    assert isinstance(error, ConnectionError)
+    assert f"the connection to the proxy 127.0.0.1:{port} failed: " in str(error)
 
 
 async def test_silent_socks_proxy_ends_the_attempt_with_the_timeout() -> None:
