@@ -58,6 +58,12 @@ def check_upload_size(target: Target) -> Finding:
         message = f"{intermediary.describe(answer)}: the proxy does not forward POST {_UPLOADS}"
         return Finding("upload size", Level.NOTE, message, "no-upload")
     if not _is_too_large(target, url, _UPLOAD_MEGABYTES * _MEGABYTE):
+        if answer is not None and _counts_bytes(answer):
+            message = (
+                "Caddy refuses an upload only after it has counted the bytes: compare max_size of "
+                "request_body with the size of the exports"
+            )
+            return Finding("upload size", Level.NOTE, message, "unseen-limit")
         message = f"an upload of {_UPLOAD_MEGABYTES} MB passes"
         return Finding("upload size", Level.OK, message)
     passing = (each for each in _SIZES if not _is_too_large(target, url, each * _MEGABYTE))
@@ -69,6 +75,10 @@ def check_upload_size(target: Target) -> Finding:
 
 def _is_blocked(answer: Answer) -> bool:
     return intermediary.replaces_server(answer) or (answer.status in _BLOCKED and not answer.json())
+
+
+def _counts_bytes(answer: Answer) -> bool:
+    return "caddy" in f"{answer.value('server')} {answer.value('via')}".lower()
 
 
 def _refuses_message(target: Target, session: PollingSession, size: int) -> bool:

@@ -180,7 +180,8 @@ REMEDIES: Final = {
         haproxy="# HAProxy does not buffer: examine the proxies in front of it",
     ),
     "body-limit": Remedy(
-        "Allow bodies of the size that the server accepts.",
+        "Allow bodies of the size that the server accepts. In Caddy, this is max_size of "
+        "request_body; in Apache, LimitRequestBody.",
         nginx="client_max_body_size 110m;",
         haproxy="# HAProxy has no limit: remove http-request deny with req.body_size",
     ),

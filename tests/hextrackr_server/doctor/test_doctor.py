@@ -819,6 +819,15 @@ def test_limit_below_a_megabyte_is_reported() -> None:
     assert message == "the proxy refuses a post of 5 MB, which the server accepts"
 
 
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize("header", [("Server", "Caddy"), ("Via", "1.1 Caddy")])
+def test_invisible_limit_of_caddy_for_uploads_is_a_note(header: tuple[str, str]) -> None:
+    refused = Response(401, '{"code": "UNAUTHORIZED"}', (header,))
+    with run_stub(answers(imports=refused)) as url:
+        found = limits.check_upload_size(Target(url))
+    assert (found.level, found.code) == (Level.NOTE, "unseen-limit")
+
+
 def ending_above(maximum: int) -> Respond:
     return lambda request: Response(None) if request.length > maximum else Response(200, "{}")
 
