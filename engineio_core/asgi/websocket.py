@@ -22,7 +22,7 @@ HIGH_WATER: Final = 64 * 1024
 LOW_WATER: Final = 16 * 1024
 NORMAL: Final = 1000
 #: Bytes that a message counts in addition to its length: short messages take as long as this.
-MESSAGE_BYTES: Final = 256
+MESSAGE_BYTES: Final = 1024
 
 
 @final
@@ -207,6 +207,7 @@ class GuestWebSocket:
                 work = 0
                 if turn.is_over():
                     await asyncio.sleep(0)
+                    await asyncio.sleep(0)  # one iteration is for the others: see `ReadTurn`
             if self._is_reading_paused:
                 await self._may_read.wait()
             message = await receive()
