@@ -12,7 +12,7 @@ from tests.benchmarks.test_servers import test_servers_behave_alike
 
 __all__ = ["test_servers_behave_alike"]
 
-pytestmark = [pytest.mark.clients, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.clients, pytest.mark.timeout(3600)]
 
 
 @pytest.fixture(scope="module")
