@@ -11,6 +11,7 @@ import logging
 import os
 import resource
 import shutil
+import socket
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
@@ -318,6 +319,19 @@ async def fetch_an_unreachable_catalog(hub: HubHarness) -> None:
     assert answer.status == 503
 
 
+async def fetch_a_catalog_without_dns(hub: HubHarness) -> None:
+    resolve = socket.getaddrinfo
+
+    def fail(host: Any, *args: Any, **options: Any) -> Any:
+        if host == "feeds.example":
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        return resolve(host, *args, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", fail)
+        await fetch_an_unreachable_catalog(hub)
+
+
 async def answer_with_an_unsendable_value(hub: HubHarness) -> None:
     @hub.io.on("get-it")
     def get(socket: Socket) -> Any:
@@ -368,6 +382,12 @@ CONDITIONS = {
         "the source cannot be reached",
         level=logging.WARNING,
         settings={"kev_url": "http://127.0.0.1:9/feed.json", "kev_hosts": ("127.0.0.1",)},
+    ),
+    "KEV source: DNS": Condition(
+        fetch_a_catalog_without_dns,
+        "Temporary failure in name resolution",
+        level=logging.WARNING,
+        settings={"kev_url": "https://feeds.example/feed.json", "kev_hosts": ("feeds.example",)},
     ),
     "unsendable value": Condition(answer_with_an_unsendable_value, "cannot be sent"),
 }
