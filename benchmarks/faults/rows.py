@@ -114,6 +114,12 @@ FAULTS: Final = (
         ),
     ),
     Fault(
+        "source of the KEV catalog",
+        "its name cannot be resolved",
+        "one line in the log; 503 with the reason",
+        (f"{CONDITIONS}[KEV source: DNS-20]",),
+    ),
+    Fault(
         "migration",
         "kill -9 after each seventh statement",
         "the former schema stays; the next start migrates",
@@ -435,6 +441,15 @@ FAULTS: Final = (
         "restart under load",
         "local delivery goes on; the cluster is complete afterwards",
         (f"{BROKER}test_cluster_survives_a_restart_of_redis_under_load",),
+    ),
+    Fault(
+        "Redis Streams",
+        "the primary is killed, a replica takes over",
+        "a client that was absent recovers; no event of the replica is lost",
+        (
+            "tests/socketio_core/redis/test_streams.py::"
+            "test_client_recovers_after_a_failover_to_a_replica",
+        ),
     ),
     Fault(
         "Redis",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from copy import copy
 from pathlib import Path
 from socket import create_connection
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -104,6 +106,43 @@ class Traffic:
     def changed(self) -> None:
         """Note that the client has changed servers."""
         self._changes += 1
+
+
+class SwitchingProxy:
+    """The address of a Redis that fails over: `target` is the port of the primary."""
+
+    def __init__(self, target: int) -> None:
+        self.target = target
+        self.port = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _accept(self, reader: StreamReader, writer: StreamWriter) -> None:
+        try:
+            from_redis, to_redis = await asyncio.open_connection("127.0.0.1", self.target)
+        except OSError:
+            writer.close()
+            return
+        for source, sink in ((reader, to_redis), (from_redis, writer)):
+            task = asyncio.ensure_future(self._copy(source, sink))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _copy(self, source: StreamReader, sink: StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await source.read(65_536):
+                sink.write(data)
+        sink.close()
 
 
 async def leave(pair: Pair, client: TestClient, redis: RedisServer) -> None:
@@ -612,6 +651,44 @@ async def test_restart_of_redis_under_load_loses_no_event(own_redis: RedisServer
         assert set(range(before, sent)) <= set(received)
         assert [args[0] for _, args in here.received] == list(range(sent))
         assert pair.factories[0].status().queued_bytes == 0
+
+
+async def test_client_recovers_after_a_failover_to_a_replica(
+    own_redis: RedisServer, tmp_path: Path
+) -> None:
+    with running_redis(tmp_path) as replica:
+        own_redis.command("CONFIG", "SET", "repl-diskless-sync-delay", "0")
+        replica.command("REPLICAOF", "127.0.0.1", str(own_redis.port))
+        await until(lambda: b"master_link_status:up" in replica.command("INFO", "replication"))
+        async with (
+            SwitchingProxy(own_redis.port) as proxy,
+            Pair(f"redis://127.0.0.1:{proxy.port}", RedisStreams, recovery=Recovery()) as pair,
+        ):
+            here, absent = await pair.servers[0].connect(), await pair.servers[1].connect()
+            pair.ios[0].emit("seen")
+            await absent.receive_event("seen")
+            await leave(pair, absent, own_redis)
+            pair.ios[0].emit("missed")
+            await until(
+                lambda: (
+                    sessions(replica) == 1
+                    and b"missed" in replica.command("XRANGE", "socket.io", "-", "+")
+                )
+            )
+            own_redis.stop()
+            await until(lambda: not any(each.status().connected for each in pair.factories))
+            pair.ios[0].emit("meanwhile")
+            replica.command("REPLICAOF", "NO", "ONE")
+            proxy.target = replica.port
+            await pair.connected()
+            pair.ios[1].emit("after")
+            await here.receive_event("after")
+            assert names(here) == ["seen", "missed", "meanwhile"]
+            await until(lambda: b"meanwhile" in replica.command("XRANGE", "socket.io", "-", "+"))
+            again = await pair.servers[0].connect(recovering=absent)
+            assert again.id == absent.id
+            assert names(again)[0] == "missed"
+            assert sorted(names(again)) == ["after", "meanwhile", "missed"]
 
 
 async def test_client_of_a_server_that_shuts_down_recovers_on_the_other(
