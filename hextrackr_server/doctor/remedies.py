@@ -181,7 +181,7 @@ REMEDIES: Final = {
     ),
     "body-limit": Remedy(
         "Allow bodies of the size that the server accepts. In Caddy, this is max_size of "
-        "request_body; in Apache, LimitRequestBody.",
+        "request_body.",
         nginx="client_max_body_size 110m;",
         haproxy="# HAProxy has no limit: remove http-request deny with req.body_size",
     ),
