@@ -188,7 +188,13 @@ class WebSocketTransport(asyncio.Protocol):
     # -- calls of the session
 
     def send(self, packets: list[EncodedPacket]) -> None:
-        """Send packets, one frame each, in one write."""
+        """Send packets, one frame each, in one write; drop them behind the server's close frame.
+
+        The close frame may arrive in the same chunk as a packet that these packets answer.
+        """
+        if self._websocket.state is not State.OPEN:
+            self.is_writable = False
+            return
         for packet in packets:
             if packet.is_binary:
                 self._websocket.send_binary(packet.payload)

@@ -12,6 +12,7 @@ import pytest
 from engineio_core import Cookie, PerMessageDeflate
 from engineio_core.client.errors import TransportError
 from engineio_core.client.states import ClientState, ProbeState
+from engineio_core.client.websocket import WebSocketTransport
 from engineio_core.errors import CloseReason
 
 from .support import Pair, message, response, scripted, settle, until_ended
@@ -21,6 +22,7 @@ MODES: dict[str, dict[str, Any]] = {
     "websocket": {"transports": ["websocket"]},
     "upgrade": {},
 }
+CLOSE_FRAME = b"\x88\x02\x03\xe8"
 each_mode = pytest.mark.parametrize("mode", MODES)
 
 
@@ -488,6 +490,50 @@ async def test_packet_of_an_unknown_type_is_a_parse_error() -> None:
     pair.network.ends[0].peer.write(b"\x81\x017")
     await settle()
     assert [reason for reason, _ in pair.closed] == ["parse error"]
+    await until_ended(client, pair.clock)
+
+
+async def test_messages_before_a_close_frame_in_the_same_chunk_arrive() -> None:
+    pair = Pair()
+    client = await pair.connect(transports=["websocket"])
+    answers: list[bytes] = []
+
+    def answer(text: bytes) -> None:
+        answers.append(text)
+        client.send(message("answer"))
+
+    client.on_text = answer
+    ping = b"\x81\x012"
+    client._transport.data_received(ping + b"\x81\x024a" + b"\x81\x024b" + CLOSE_FRAME)
+    assert answers == [b"4a", b"4b"]
+    assert pair.closed == [("transport close", None)]
+    await until_ended(client, pair.clock)
+    assert pair.server_received == []
+
+
+async def test_session_continues_with_polling_when_a_close_frame_follows_the_handshake(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    failures: list[BaseException] = []
+    receive = WebSocketTransport.data_received
+
+    def receive_with_close(self: WebSocketTransport, data: bytes) -> None:
+        try:
+            receive(self, data + CLOSE_FRAME if data.startswith(b"HTTP/1.1 101") else data)
+        except BaseException as error:
+            failures.append(error)
+            raise
+
+    monkeypatch.setattr(WebSocketTransport, "data_received", receive_with_close)
+    pair = Pair()
+    client = await pair.connect()
+    assert not failures
+    assert client.probe is ProbeState.NONE
+    client.send(message("x"))
+    await settle()
+    assert pair.server_received == ["x"]
+    assert client.transport_name == "polling"
+    client.close()
     await until_ended(client, pair.clock)
 
 
