@@ -97,7 +97,7 @@ async def test_text_message_that_is_not_utf_8_fails() -> None:
 
 async def test_unexpected_response_fails() -> None:
     async with replying(ok("1")) as server:
-        failed = await failure(server, REQUEST, {"pending": "r", "for": 0.2})
+        failed = await failure(server, REQUEST, {"pending": "r", "for": 240})
         assert failed.observed == 'got 200 "1"'
     async with replying(ok("1")) as server:
         assert (await failure(server, REQUEST, {"cut": "r"})).observed == 'got 200 "1"'
@@ -138,7 +138,7 @@ async def test_unread_message_at_the_end_fails() -> None:
     [
         (frame("b"), {"receive": "w", "messages": ["a"]}, 'got "b": not "a"'),
         (b"", {"receive": "w", "messages": ["a"], "within": 0.05}, "nothing arrived"),
-        (frame("b"), {"silent": "w", "for": 0.2}, 'got "b"'),
+        (frame("b"), {"silent": "w", "for": 240}, 'got "b"'),
         (frame("b"), {"closed": "w"}, 'got "b"'),
         (b"", {"closed": "w", "within": 0.05}, "the connection is still open"),
         (b"\x88\x02\x03\xe9", {"closed": "w", "code": 1000}, "the connection closed with 1001"),
@@ -149,7 +149,7 @@ async def test_unread_message_at_the_end_fails() -> None:
             "the connection closed with 1001, no",
         ),
         (b"\x88\x00", {"receive": "w", "messages": ["a"]}, "the connection closed with 1005"),
-        (b"\x88\x00", {"silent": "w", "for": 0.2}, "the connection closed with 1005"),
+        (b"\x88\x00", {"silent": "w", "for": 240}, "the connection closed with 1005"),
     ],
 )
 async def test_different_frame_fails(sent: bytes, step: Step, observed: str) -> None:
