@@ -17,6 +17,7 @@ from socketio_core.codec.json_codec import JsonParser, load_json
 from socketio_core.codec.large import LARGE, VERY_LARGE
 from socketio_core.codec.lenient_json import MAX_STRUCTURE
 from socketio_core.codec.msgpack_codec import MsgpackParser
+from socketio_core.codec.revision_4 import old_decoder
 from socketio_core.errors import PacketError
 
 LISTS = b"[" + b",".join([b"[]"] * 100_000) + b"]"
@@ -201,6 +202,8 @@ def test_large_message_with_keys_that_cost_much_is_refused(key: Any) -> None:
     with pytest.raises(PacketError, match="strings or integers") as caught:
         decode_msgpack(msgpack.encode(event))
     assert caught.value.slug == "invalid_payload"
+    with pytest.raises(PacketError, match="strings or integers"):
+        old_decoder(MsgpackParser()).receive_binary(msgpack.encode(event))
     event["data"] = ["x", [{key: 1}]]
     assert decode_msgpack(msgpack.encode(event)) == event["data"]
 

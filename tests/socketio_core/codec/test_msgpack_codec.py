@@ -214,6 +214,15 @@ def test_packet_that_cannot_be_decoded_is_not_sent(packet: Packet, text: str) ->
         parser.encode(packet)
 
 
+@pytest.mark.parametrize("data", [["connect"], [], [None], [[]]], ids=str)
+def test_encode_event_refuses_the_names_that_encode_refuses(data: list[Any]) -> None:
+    with pytest.raises(ValueError, match="name") as expected:
+        parser.encode(Packet(EVENT, "/", data))
+    with pytest.raises(ValueError, match="name") as found:
+        parser.encode_event("/", data)
+    assert str(found.value) == str(expected.value)
+
+
 def test_nil_is_decoded_as_an_absent_field() -> None:
     # Clients in other languages write nil for a field without a value.
     packet = msgspec.msgpack.encode({"type": 0, "nsp": "/", "data": None, "id": None})

@@ -138,3 +138,8 @@ def test_refusal_contains_the_data_or_the_message(body: dict[str, Any], expected
     assert refusal_data(body, JsonParser(), is_known=True) == expected
     assert refusal_data(body, MsgpackParser(), is_known=True) == "no"
     assert refusal_data(body, JsonParser(), is_known=False) == body
+
+
+def test_messagepack_value_that_is_not_a_map_is_refused() -> None:
+    with pytest.raises(PacketError, match="invalid payload"):
+        old_decoder(MsgpackParser()).receive_binary(b"\x91\x01")
