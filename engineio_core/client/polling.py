@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from engineio_core.client.errors import TransportError
+from engineio_core.client.errors import TransportError, refused
 from engineio_core.client.http_channel import Answer, HttpPool
 from engineio_core.client.interface import ClientContext, TaskGroup, TransportListener
 from engineio_core.codec.encoded_packet import CLOSE_PACKET, EncodedPacket
@@ -17,7 +17,6 @@ from engineio_core.errors import CloseReason, ProtocolError
 
 #: A session may be closed several times, while the network is still unstable.
 CLOSE_ATTEMPTS: Final = 3
-_ERROR_BODY: Final = 1000  # bytes of the body of a refusal that the error keeps
 
 
 class PollingTransport:
@@ -174,11 +173,7 @@ class PollingTransport:
     def _check(self, answer: Answer) -> None:
         """Raise TransportError for a status other than 200."""
         if answer.status != 200:
-            raise TransportError(
-                f"the server answered a request of polling with status {answer.status}",
-                status=answer.status,
-                body=answer.body[:_ERROR_BODY],
-            )
+            raise refused("a request of polling", answer.status, answer.body)
 
     def _receive(self, body: bytes) -> None:
         """Pass the packets of a response to the session. Raises ProtocolError."""

@@ -15,7 +15,7 @@ from websockets.protocol import State
 from websockets.uri import parse_uri
 
 from engineio_core.client.deadline import Deadline
-from engineio_core.client.errors import TransportError
+from engineio_core.client.errors import TransportError, refused
 from engineio_core.client.interface import ClientContext, TaskGroup, TransportListener
 from engineio_core.codec.encoded_packet import EncodedPacket
 from engineio_core.errors import CloseReason, ProtocolError
@@ -24,7 +24,6 @@ from engineio_core.websocket_deflate import beyond_final_blocks
 #: The library logs each frame at level DEBUG.
 _logger: Final = logging.getLogger("engineio_core.client.websocket")
 _logger.setLevel(logging.INFO)
-_ERROR_BODY: Final = 1000
 #: Headers that the handshake of WebSocket defines itself
 _OWN_HEADERS: Final = frozenset({"host", "upgrade", "connection", "accept"})
 
@@ -284,9 +283,6 @@ def _refusal(error: Exception) -> Exception:
     """Return the error of a refused handshake."""
     if isinstance(error, InvalidStatus):
         response = error.response
-        return TransportError(
-            f"the server answered the WebSocket handshake with status {response.status_code}",
-            status=response.status_code,
-            body=bytes(response.body or b"")[:_ERROR_BODY],
-        )
+        body = bytes(response.body or b"")
+        return refused("the WebSocket handshake", response.status_code, body)
     return TransportError(f"the WebSocket handshake failed: {error}")

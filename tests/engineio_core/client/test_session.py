@@ -216,6 +216,26 @@ async def test_refused_handshake_reports_status_and_body() -> None:
 
 
 @pytest.mark.parametrize(
+    ("body", "end"),
+    [
+        (b'{"code":3,"message":"Bad \\nrequest"}', r"with status 400: 'Bad \nrequest'"),
+        (b'{"code":3}', "with status 400"),
+        (b'["message"]', "with status 400"),
+        (b"<html>", "with status 400"),
+        (b"[" * 1000, "with status 400"),
+    ],
+    ids=["message", "no message", "list", "html", "deep"],
+)
+async def test_refusal_contains_the_message_of_the_server(body: bytes, end: str) -> None:
+    pair = Pair()
+    pair.network._accept, _ = scripted(response(body, "400 Bad Request"))
+    client = await pair.connect(transports=["polling"])
+    ((_, error),) = pair.closed
+    assert str(error).endswith(end)
+    await until_ended(client, pair.clock)
+
+
+@pytest.mark.parametrize(
     ("answer", "words"),
     [
         (b"no http at all\r\n\r\n", "invalid HTTP response"),
