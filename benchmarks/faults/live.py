@@ -56,6 +56,8 @@ _PROGRAM: Final = dedent("""
     runner(main())
 """)
 _START_SECONDS: Final = 60.0
+#: Seconds until a fault has ended, on a busy machine.
+_END_SECONDS: Final = 120.0
 _DESCRIPTORS: Final = 80
 _CONNECTIONS: Final = 200
 _CLIENTS: Final = 200
@@ -134,7 +136,7 @@ async def exhaust_descriptors(loop: str = "uvloop") -> Outcome:
         for client in clients:
             client.close()
         late = Victim(server.port)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(_END_SECONDS):
             while True:
                 try:
                     await late.start()
@@ -210,14 +212,15 @@ async def block_the_loop() -> Outcome:
 
 async def cut_networks() -> Outcome:
     """Let clients fall silent without closing: the server must end their sessions alone."""
-    async with _server(interval=1, timeout=1) as server:
+    # The measuring client shares the machine with other programs: it may answer a ping late.
+    async with _server(interval=1, timeout=5) as server:
         clients = _Idle()
         await clients.open(server.port, _CUT)
         victim = Victim(server.port)
         await victim.start()
         clients.fall_silent()
         left = _CUT
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(_END_SECONDS):
             while left > 1:
                 await asyncio.sleep(0.2)
                 left = await server.sessions()
