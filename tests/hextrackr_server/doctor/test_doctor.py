@@ -48,6 +48,14 @@ PAGE = "<!doctype html><title>Log in</title>"
 SID = 0
 
 
+@pytest.fixture(autouse=True)
+def patient_target(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for a response as long as a busy machine needs."""
+    defaults = Target.__init__.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "seconds", 300.0)
+
+
 def handshake(**values: object) -> str:
     global SID  # noqa: PLW0603 - every session has its own ID
     SID += 1
@@ -392,7 +400,7 @@ def test_response_of_a_proxy_at_any_request_adds_no_other_problem(
     monkeypatch.setattr(transports, "_DELAY_SECONDS", 300.0)
     monkeypatch.setattr(limits, "_REFUSAL_SECONDS", 300.0)
     with run_stub(respond) as url:
-        target = Target(url, seconds=300.0)
+        target = Target(url)
         assert problems() == set()
         for first in range(len(requests)):
             response, is_final, codes = AT_ANY_REQUEST[first % len(AT_ANY_REQUEST)]
@@ -1043,8 +1051,9 @@ def test_rule_of_a_proxy_for_the_origin_of_a_websocket_is_explained() -> None:
     assert (found.code, found.remedy) == ("forbidden", REMEDIES["forbidden"])
 
 
-def test_end_of_one_idle_connection_is_not_a_timeout() -> None:
+def test_end_of_one_idle_connection_is_not_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     """The server has restarted, or the proxy has."""
+    monkeypatch.setattr(patience, "_MARGIN", 300.0)
     ended = [True]
     healthy = polling_server(poll=Response(200, "2"), post=Response(200))
 
