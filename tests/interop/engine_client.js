@@ -117,8 +117,7 @@ const cases = {
         else received.push(data);
       });
     });
-    let transport = "";
-    socket.on("upgrade", (next) => (transport = next.name));
+    const upgraded = once(socket, "upgrade"); // on a busy machine after the last message
     await once(socket, "open");
     socket.send("count with me");
     let sent = 0;
@@ -127,6 +126,7 @@ const cases = {
       if (sent === count) clearInterval(timer);
     }, 2);
     await done;
+    const [{ name: transport }] = await upgraded;
     socket.close();
     return { received, transport };
   },
