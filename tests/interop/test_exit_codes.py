@@ -204,6 +204,20 @@ def test_exit_codes_of_commands(arguments: list[str], code: int, text: str, tmp_
     assert "is killed" not in done.stderr
 
 
+def test_hub_with_workers_names_a_folder_whose_unix_sockets_have_too_long_paths(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / ("x" * 100)
+    folder.mkdir()
+    command = ("serve", "--port", "0", "--workers", "2", "--database", "hub.db")
+    done = program.run(*command, cwd=tmp_path, TMPDIR=str(folder))
+    assert done.returncode == 1
+    assert "the path of a Unix socket must have at most" in done.stderr
+    assert "set TMPDIR" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(folder.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("application", "code"), [("missing:io", 2), ("app:missing", 2), ("broken:io", 1)]
 )

@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import socket
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from hextrackr_server.cluster.gateway import GatewayServer
 from hextrackr_server.cluster.processes import _open_sockets
 from hextrackr_server.cluster.rendezvous import Rendezvous
 from hextrackr_server.config.settings import Settings
+from hextrackr_server.errors import SettingsError
 from socketio_core.workers import sockets as worker_sockets
 from tests.helpers.waiting import LIMIT, until
 
@@ -127,3 +129,11 @@ async def test_gateway_that_was_never_linked_ends_after_a_signal(tmp_path: Path)
     finally:
         rendezvous.remove()
     assert signal.getsignal(signal.SIGTERM) == former
+
+
+def test_missing_folder_of_temporary_files_is_named_with_its_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    with pytest.raises(SettingsError, match="No such file or directory; set TMPDIR"):
+        Rendezvous.create(Settings(jwt_secret=b"s" * 32))
