@@ -79,7 +79,7 @@ def _create_folder() -> Path:
     if length > LONGEST_SOCKET_PATH:
         folder.rmdir()
         raise SettingsError(
-            f"the path of a Unix socket must have at most {LONGEST_SOCKET_PATH} bytes, got {length} "
-            f"in {folder}; set TMPDIR to a folder with a shorter path"
+            f"the path of a Unix socket must have at most {LONGEST_SOCKET_PATH} bytes, got "
+            f"{length} in {folder}; set TMPDIR to a folder with a shorter path"
         )
     return folder
