@@ -204,7 +204,7 @@ def test_exit_codes_of_commands(arguments: list[str], code: int, text: str, tmp_
     assert "is killed" not in done.stderr
 
 
-def test_hub_with_workers_names_a_folder_whose_unix_sockets_have_too_long_paths(
+def test_hub_with_workers_rejects_a_folder_for_unix_sockets_with_a_long_path(
     tmp_path: Path,
 ) -> None:
     folder = tmp_path / ("x" * 100)
