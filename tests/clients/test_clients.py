@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ def go() -> list[str]:
     return [built("go/watch")]
 
 
+tickets = count(1)
 COMPILED = {"java": java, "rust": rust, "go": go}
 
 
@@ -58,11 +60,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-async def start_editing(url: str, token: str) -> None:
+async def start_editing(url: str, token: str, ticket: str) -> None:
     editor = socketio.AsyncClient(reconnection=False)
     try:
         await editor.connect(url, auth={"token": token}, transports=["polling"], wait_timeout=LIMIT)
-        answer = await editor.call("start-editing", ("ticket", "7"), timeout=LIMIT)
+        answer = await editor.call("start-editing", ("ticket", ticket), timeout=LIMIT)
         assert answer["success"], answer
     finally:
         await editor.disconnect()
@@ -75,6 +77,7 @@ async def watch(url: str, query: str, folder: Path, command: list[str], *options
     The client is `command` with the URL, a token and `options`; `query` is part of its URL.
     """
     token, editor_token = (program.token(folder, user) for user in ("7", "8"))
+    ticket = str(next(tickets))  # the editor of the former case may not have left yet
     process = await asyncio.create_subprocess_exec(
         *command,
         url + query,
@@ -88,7 +91,7 @@ async def watch(url: str, query: str, folder: Path, command: list[str], *options
         async with asyncio.timeout(LIMIT):
             first = await process.stdout.readline()
             if first == b"ready\n":
-                await start_editing(url, editor_token)
+                await start_editing(url, editor_token, ticket)
             output, errors = await process.communicate()
         assert first == b"ready\n", errors.decode()
         assert process.returncode == 0, errors.decode()
@@ -97,7 +100,7 @@ async def watch(url: str, query: str, folder: Path, command: list[str], *options
             process.kill()
             await process.communicate()
     arguments: list[Any] = json.loads(output)
-    assert arguments[0]["resourceId"] == "7"
+    assert arguments[0]["resourceId"] == ticket
     return arguments
 
 
