@@ -236,6 +236,9 @@ def test_forked_child_logs_lines_of_its_own() -> None:
     program = (
         READ
         + """
+# On a busy machine, the thread may need longer to end before the fork; Python 3.12 warns of it.
+from engineio_core.logs import background
+background.FORK_TIMEOUT = 300.0
 logging.info("parent before")
 child = os.fork()
 if child == 0:
