@@ -36,8 +36,8 @@ BEGIN, END = "<!-- soak:begin -->", "<!-- soak:end -->"
 SHORT: Final = 120.0
 """Seconds below which caches still fill, so that only what remains without clients counts."""
 SHORT_MEMORY: Final = 0.2
-WARM_UP: Final = 180.0
-"""Seconds in which the caches of the servers fill (see docs/growth.md)."""
+WARM_UP: Final = 900.0
+"""The most seconds in which the caches of the servers fill (see docs/growth.md)."""
 
 
 async def soak(kind: str, duration: float) -> Record:
