@@ -205,14 +205,14 @@ def _pack_any(body: dict[str, Any]) -> bytes:
 
 
 def _check_leaf(value: Any) -> str | None:
-    """Return any text for a value that msgspec writes as it is, None for a datetime.
+    """Return any text for a value that msgspec writes as it is, None for a datetime with a zone.
 
     Raises TypeError for other values.
     """
     kind = value.__class__
     if kind in _LEAVES:
         return ""
-    if kind is datetime:
+    if kind is datetime and value.utcoffset() is not None:
         return None
     raise TypeError
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -113,11 +114,16 @@ def test_encode_does_not_change_the_packet(packet: Packet) -> None:
 
 
 numbers = st.floats()  # NaN and infinities as well
-moments = st.datetimes(timezones=st.just(UTC) | st.timezones())
+moments = st.datetimes(timezones=st.just(UTC) | st.timezones() | st.none())
+converted = st.dates() | st.times() | st.uuids() | st.decimals() | st.sampled_from(PacketType)
 any_keys = utf8_text | integers | numbers | st.booleans() | st.none()
 any_values = st.recursive(
-    st.none() | st.booleans() | integers | numbers | utf8_text | binary | moments,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(any_keys, inner, max_size=4),
+    st.none() | st.booleans() | integers | numbers | utf8_text | binary | moments | converted,
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.tuples(inner, inner)
+        | st.dictionaries(any_keys, inner, max_size=4)
+    ),
     max_leaves=20,
 )
 
@@ -133,15 +139,24 @@ def to_ext(value: Any) -> Any:
 @given(any_values)
 @example({"1": b"1", 1: b"2"})
 @example([b"1", {1: datetime(2024, 1, 1, tzinfo=UTC), "1": b"2"}, b"3"])
+@example(datetime(2024, 1, 1))
 @example([[1.5, None, b"\xcb\x7f\xf8"], "\u02ff\x7f", {"a": float("nan")}])
 def test_msgpack_writes_the_plain_form_of_any_values(value: Any) -> None:
-    leaves = frozenset({bytes, msgspec.msgpack.Ext})
-    with suppress(ValueError):  # a moment outside the years 1 to 9999 in UTC
-        plain = to_plain([value], to_ext, leaves)
-        expected = msgspec.msgpack.encode({"type": 3, "data": plain, "id": 1, "nsp": "/"})
-        for message in (*MSGPACK.encode(Packet(ACK, "/", [value], 1)),
-                        *MSGPACK.encode_ack("/", 1, [value])):  # fmt: skip
-            assert message.payload == expected
+    writers = (
+        lambda: MSGPACK.encode(Packet(ACK, "/", [value], 1)),
+        lambda: MSGPACK.encode_ack("/", 1, [value]),
+    )
+    try:
+        plain = to_plain([value], to_ext, frozenset({bytes, msgspec.msgpack.Ext}))
+    except (TypeError, ValueError) as error:  # such as a moment without a time zone
+        for write in writers:
+            with pytest.raises(type(error), match=f"^{re.escape(str(error))}$"):
+                write()
+        return
+    expected = msgspec.msgpack.encode({"type": 3, "data": plain, "id": 1, "nsp": "/"})
+    for write in writers:
+        (message,) = write()
+        assert message.payload == expected
 
 
 @given(packets(any_text, trees(any_text, binary)))
