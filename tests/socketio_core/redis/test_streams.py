@@ -644,11 +644,13 @@ async def test_restart_of_redis_under_load_loses_no_event(own_redis: RedisServer
         await emit(100)
         pair.ios[0].emit("end")
         # This Redis has no persistence: entries that were written before it stopped may be lost.
+        # One that the other server had read, without a reply to its author, is written again.
         await there.receive_event("end")
         await here.receive_event("end")
         received = [args[0] for _, args in there.received]
-        assert received == sorted(set(received))
-        assert set(range(before, sent)) <= set(received)
+        assert list(dict.fromkeys(received)) == sorted(set(received))
+        assert [each for each in received if each >= before] == list(range(before, sent))
+        assert max(map(received.count, range(before))) <= 2
         assert [args[0] for _, args in here.received] == list(range(sent))
         assert pair.factories[0].status().queued_bytes == 0
 
