@@ -359,18 +359,20 @@ class Session(HeartbeatTarget):
         if self._outbox is None:
             self._outbox = deque()
         self._outbox.append(packet)
-        size = len(packet.payload)
-        self._outbox_size += size
-        queued = self._context.budgets.queued
-        queued.used += size
-        for account in self._accounts:
-            account.buffered += size
+        self._count_queued(len(packet.payload))
         if self._outbox_size > FAIR_QUEUE and (excess := self._describe_excess()):
             self._terminate(CloseReason.SLOW_CONSUMER, excess)
             return
         if self._outbox_size > WATCHED_OUTBOX_SIZE and self._progress_timer is None:
             self._watch_progress()
         self.transport.wake()
+
+    def _count_queued(self, size: int) -> None:
+        """Count bytes that enter the outbox, or leave it if the number is negative."""
+        self._outbox_size += size
+        self._context.budgets.queued.used += size
+        for account in self._accounts:
+            account.buffered += size
 
     def _describe_excess(self) -> str:
         """Return the limit of several clients that the queues exceed, or ""."""
@@ -441,7 +443,7 @@ class Session(HeartbeatTarget):
         if not outbox:
             return []
         taken: list[EncodedPacket] = []
-        size = 0
+        size = payloads = 0
         while outbox and len(taken) < max_packets:
             packet = outbox[0]
             length = len(packet.payload)
@@ -449,11 +451,9 @@ class Session(HeartbeatTarget):
             if taken and size - 1 > limit:
                 break
             taken.append(outbox.popleft())
-            self._outbox_size -= length
-            self._taken += length
-            self._context.budgets.queued.used -= length
-            for account in self._accounts:
-                account.buffered -= length
+            payloads += length
+        self._taken += payloads
+        self._count_queued(-payloads)
         return taken
 
     def _transport_writable(self) -> None:
@@ -463,11 +463,8 @@ class Session(HeartbeatTarget):
         while outbox and transport.writable:
             packet = outbox.popleft()
             size = len(packet.payload)
-            self._outbox_size -= size
             self._taken += size
-            self._context.budgets.queued.used -= size
-            for account in self._accounts:
-                account.buffered -= size
+            self._count_queued(-size)
             transport.send(packet)
         if not outbox:
             self._outbox_emptied()
@@ -578,10 +575,7 @@ class Session(HeartbeatTarget):
             # In front of a long queue: a client that takes packets all the time would otherwise
             # receive the ping too late.
             self._outbox.appendleft(PING_PACKET)
-            self._outbox_size += len(PING_PACKET.payload)
-            self._context.budgets.queued.used += len(PING_PACKET.payload)
-            for account in self._accounts:
-                account.buffered += len(PING_PACKET.payload)
+            self._count_queued(len(PING_PACKET.payload))
             self.transport.wake()
         else:
             self._send_control(PING_PACKET)
@@ -746,13 +740,11 @@ class Session(HeartbeatTarget):
         self._on_packet = None
         self._call(on_close, reason, description)
         self._outbox = None
-        self._context.budgets.queued.used -= self._outbox_size
+        self._count_queued(-self._outbox_size)
         for account in self._accounts:
-            account.buffered -= self._outbox_size
             account.sessions -= 1
             if not account.sessions:
                 account.ledger.drop(account)
-        self._outbox_size = 0
 
     def _call(self, callback: Callable[..., object], *args: object) -> None:
         """Call a callback of the user and log its exception."""
