@@ -196,9 +196,9 @@ class Broadcasting(Generic[Member]):
         answers = self._ask(event, args)
         self._target()[0]._run_callback(_call_back(answers, ack), f"the ack callback of {event!r}")
 
-    def send(self, *args: Any) -> None:
-        """Send a `message` event."""
-        self.emit("message", *args)
+    def send(self, *args: Any, **options: Unpack[EmitOptions]) -> None:
+        """Send a `message` event, with the options of `emit`."""
+        self.emit("message", *args, **options)
         return EMITTED
 
     @overload

@@ -112,6 +112,31 @@ def refuse_keywords(names: Any, remedies: dict[str, str]) -> NoReturn:
     raise TypeError(f"emit() has no keyword {name!r}: {remedy}")
 
 
+def refuse_registration(names: Any) -> NoReturn:
+    """Raise TypeError for keywords that `on` does not have; the text names the equivalent."""
+    name = next(iter(names))
+    remedy = ON_KEYWORDS.get(name, "pass the name of the event and the function by position")
+    raise TypeError(f"on() has no keyword {name!r}: {remedy}")
+
+
+def refuse_unmarked(kind: str, name: str, method: Any) -> None:
+    """Raise TypeError for a method that python-socketio calls by its name, and `register` not.
+
+    `kind` is the name of the class. Without an error, a check in `on_connect` would never run.
+    """
+    first = getattr(method, "__code__", None) and method.__code__.co_varnames[1:2]
+    if (
+        (name.startswith("on_") and first == ("sid",))
+        or (name in {"on_connect", "on_disconnect"} and first == ("socket",))
+        or (name == "trigger_event" and first == ("event",))
+    ):
+        raise TypeError(
+            f"{kind}.{name} has no mark, so that it would never be called: mark handlers with "
+            '@event("name"), whose first parameter is the socket, and check clients in a '
+            "middleware, use(f)"
+        )
+
+
 def refuse_thread() -> NoReturn:
     """Raise RuntimeError for a call from another thread than that of the event loop."""
     raise RuntimeError(
@@ -137,6 +162,12 @@ EMIT_KEYWORDS: Final = {
 }
 """Keywords that other libraries know, and the equivalent here."""
 
+ON_KEYWORDS: Final = {
+    "namespace": "use io.of(namespace).on(...)",
+    "handler": "pass the function by position",
+}
+"""Keywords of `on` of other libraries, and the equivalent here."""
+
 FOREIGN_NAMES: Final = {
     # python-socketio
     "enter_room": "socket.join(room)",
@@ -161,8 +192,13 @@ FOREIGN_NAMES: Final = {
     "sid": "socket.id",
     "transport": "socket.session.transport.name",
     "handlers": "io.on(name, function)",
-    "instrument": "the loggers 'socketio_core' and 'engineio_core'",
+    "instrument": "instrument(io, auth=...), a function of socketio_core",
     "manager": "socket.namespace.adapter",
+    "handle_request": "io.asgi_app() within an ASGI application, or io.run()",
+    "trigger_event": "io.on_any(function) or io.on_unhandled(function)",
+    "namespace_handlers": "io.namespaces",
+    "eio": "io.engine",
+    "logger": "logging.getLogger('socketio_core')",
     # Node
     "emitWithAck": "await socket.emit_with_ack(event, *args)",
     "fetchSockets": "await io.fetch_sockets()",

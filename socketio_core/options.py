@@ -82,6 +82,7 @@ OTHER_OPTIONS: Final[Mapping[str, str]] = {
     "connection_state_recovery": "use recovery=Recovery(...)",
     # python-socketio
     "always_connect": "remove it, middlewares (io.use) run before a client is connected",
+    "async_handlers": "remove it; if it was False, use serialize_handlers=True",
     "client_manager": "use adapter=RedisClassic(url), or another adapter for several servers",
     "json": "use parser=JsonParser(...)",
     "logger": 'remove it and configure logging.getLogger("socketio_core")',

@@ -54,6 +54,10 @@ NamespaceListener = TypeVar("NamespaceListener", bound=Callable[[Namespace], Any
 
 logger = logging.getLogger("socketio_core")
 
+_NOT_ASGI: Final = (
+    "a SocketServer is not an ASGI application: use application = io.asgi_app(), or io.run() "
+    "without an ASGI server"
+)
 #: Seconds that the handlers of clients have when the gateway of these clients ends.
 GATEWAY_GRACE: Final = 1.0
 
@@ -105,6 +109,10 @@ class SocketServer(Registering, Broadcasting[Socket[Any]]):
             if name in FOREIGN_NAMES:
                 text += f": the equivalent is {FOREIGN_NAMES[name]}"
             raise AttributeError(text, name=name, obj=self)
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            """Raise TypeError: ASGI servers must receive the result of `asgi_app`."""
+            raise TypeError(_NOT_ASGI)
 
     @property
     def clock(self) -> Clock:
@@ -266,6 +274,8 @@ class SocketServer(Registering, Broadcasting[Socket[Any]]):
         before `listen`, which runs the startup of the application. Raises TypeError for an object
         that cannot be called, and RuntimeError while the server listens.
         """
+        if isinstance(app, SocketServer):
+            raise TypeError(_NOT_ASGI)
         self.engine.mount(app)
 
     def asgi_app(
@@ -280,6 +290,8 @@ class SocketServer(Registering, Broadcasting[Socket[Any]]):
         """
         if drain is not None:
             check_duration("drain", drain)
+        if isinstance(other_app, SocketServer):
+            raise TypeError(_NOT_ASGI)
         if other_app is not None and not callable(other_app):
             raise TypeError(f"other_app must be an ASGI application, got {other_app!r}")
         return AsgiGuest(

@@ -212,9 +212,9 @@ class Socket(SocketCore, HandlerSocket, Listening, Generic[Data]):
         else:
             self._send_with_ack([event, *args], sink)
 
-    def send(self, *args: Any) -> None:
-        """Send a `message` event."""
-        self.emit("message", *args)
+    def send(self, *args: Any, **options: Unpack[EmitOptions]) -> None:
+        """Send a `message` event, with the options of `emit`."""
+        self.emit("message", *args, **options)
         return EMITTED
 
     @overload

@@ -16,7 +16,7 @@ from socketio_core.handlers.ack import refuse_ack
 from socketio_core.handlers.compiled import make_handler
 from socketio_core.handlers.event_table import EventTable
 from socketio_core.handlers.handler import Handler
-from socketio_core.misuse import check_callback
+from socketio_core.misuse import check_callback, refuse_registration, refuse_unmarked
 from socketio_core.server_events import ServerEvent, collect_events
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -184,7 +184,7 @@ class Listening:
     @overload
     def on(self, event: str, function: Function) -> Function: ...
 
-    def on(self, event: str, function: Any = _DECORATOR) -> Any:
+    def on(self, event: str, function: Any = _DECORATOR, **unknown: Any) -> Any:
         """Call `function(socket, *args)` for an event; without a function, return a decorator.
 
         The function may be async. Its result is the ack; its annotations are checked before the
@@ -193,6 +193,8 @@ class Listening:
         socket are called without the socket. Raises TypeError for a function that cannot be
         called like this.
         """
+        if unknown:
+            refuse_registration(unknown)
         if function is _DECORATOR:
             return self._decorator("@on", event, self.on)
         self._add("on", event, function)
@@ -203,8 +205,10 @@ class Listening:
     @overload
     def once(self, event: str, function: Function) -> Function: ...
 
-    def once(self, event: str, function: Any = _DECORATOR) -> Any:
+    def once(self, event: str, function: Any = _DECORATOR, **unknown: Any) -> Any:
         """Like `on`, for the next event only."""
+        if unknown:
+            refuse_registration(unknown)
         if function is _DECORATOR:
             return self._decorator("@once", event, self.once)
         self._add("once", event, function, once=True)
@@ -215,8 +219,10 @@ class Listening:
     @overload
     def prepend(self, event: str, function: Function) -> Function: ...
 
-    def prepend(self, event: str, function: Any = _DECORATOR) -> Any:
+    def prepend(self, event: str, function: Any = _DECORATOR, **unknown: Any) -> Any:
         """Like `on`, before the handlers that are registered already."""
+        if unknown:
+            refuse_registration(unknown)
         if function is _DECORATOR:
             return self._decorator("@prepend", event, self.prepend)
         self._add("prepend", event, function, first=True)
@@ -263,16 +269,20 @@ class Listening:
                 f"register() needs an object, got the class {handlers.__name__}: "
                 f"write register({handlers.__name__}())"
             )
-        found = False
+        found = []
         for name in dir(type(handlers)):
-            for event in getattr(inspect.getattr_static(handlers, name), EVENT_MARK, ()):
-                self.on(event, getattr(handlers, name))
-                found = True
+            method = inspect.getattr_static(handlers, name)
+            events = getattr(method, EVENT_MARK, ())
+            found += [(event, name) for event in events]
+            if not events:
+                refuse_unmarked(type(handlers).__name__, name, method)
         if not found:
             raise TypeError(
                 f"register() found no handler in {type(handlers).__name__}: "
                 'mark its methods with @event("name")'
             )
+        for event, name in found:
+            self.on(event, getattr(handlers, name))
 
 
 class Registering(Listening):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import websockets
 
-from socketio_core import AckTimeoutError, ConnectError, Cors, Socket, SocketServer
+from socketio_core import AckTimeoutError, ConnectError, Cors, Socket, SocketServer, event
 from socketio_core.testing import TestServer, settle
 from tests.docs.tables import read_rows
 from tests.docs.test_migration_pairs import connecting, serving_node, serving_ours, serving_python
@@ -245,6 +245,28 @@ async def python_none() -> tuple[bool, bool]:
     io = SocketServer()
     io.use(lambda socket: None)
     return other, await accepts(io)
+
+
+@habit(PYTHON, "a check in the method `on_connect`")
+async def python_on_connect() -> tuple[bool, bool]:
+    code = (
+        "class Chat(socketio.AsyncNamespace):\n    async def on_connect(self, sid, environ):\n"
+        "        return False\nsio.register_namespace(Chat('/chat'))\n"
+    )
+    async with serving_python(SIO + code) as url:
+        other = await can_connect(url, "/chat")
+
+    class Chat:
+        def on_connect(self, sid: str, environ: dict[str, Any]) -> bool:
+            return False
+
+        @event("say")
+        def say(self, socket: Socket) -> None:
+            pass
+
+    with pytest.raises(TypeError, match="on_connect has no mark"):
+        SocketServer().of("/chat").register(Chat())
+    return other, False
 
 
 @habit(PYTHON, "a check in `/` for all")

@@ -360,7 +360,7 @@ async def python_serialize() -> None:
         test.a.emit("x", 2)
         await settle()
     assert seen == ["start 1", "end 1", "start 2", "end 2"]
-    with pytest.raises(TypeError, match="async_handlers"):
+    with pytest.raises(TypeError, match=r"async_handlers: .* use serialize_handlers=True"):
         SocketServer(async_handlers=False)  # type: ignore[call-arg]
 
 

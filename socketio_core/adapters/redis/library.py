@@ -11,6 +11,19 @@ from urllib.parse import urlsplit
 
 CONNECT_TIMEOUT: Final = 5.0
 _SCHEMES: Final = {"valkey": "redis", "valkeys": "rediss"}
+_REMEDIES: Final = {
+    # python-socketio
+    "channel": "use key, the prefix of all channels",
+    "write_only": "use Emitter(url) or BlockingEmitter(url), which only send",
+    "redis_options": "pass each of its entries as a keyword",
+    "logger": 'remove it and configure logging.getLogger("socketio_core")',
+    # Node
+    "channelPrefix": "use key",
+    "requestsTimeout": "use request_timeout, in seconds",
+    "streamName": "use stream",
+    "maxLen": "use max_len",
+}
+"""Options of the adapters of other libraries, and the equivalent here."""
 _MISSING: Final = (
     "Redis needs the Python package redis: pip install 'hextrackr-server[redis]', or redis>=5.0.1"
 )
@@ -45,7 +58,8 @@ def read_url(url: str) -> str:
 def create_pool(url: str, options: dict[str, Any]) -> Any:
     """Return a connection pool of redis-py for a URL, which only creates connections here.
 
-    Raises ModuleNotFoundError without redis-py, and ValueError for an invalid URL.
+    Raises ModuleNotFoundError without redis-py, ValueError for an invalid URL, and TypeError for an
+    option, of the URL or a keyword, that connections of redis-py do not have.
     """
     pools = import_redis("redis.asyncio")
     retry = import_redis("redis.asyncio.retry").Retry
@@ -60,4 +74,10 @@ def create_pool(url: str, options: dict[str, Any]) -> Any:
     pool = pools.ConnectionPool.from_url(url, **(defaults | options))
     if str(pool.connection_kwargs.get("protocol")) != "2":
         raise ValueError("protocol must be 2: remove it from the URL or the options")
+    try:
+        pool.make_connection()  # which is not opened: an error must not wait for the first connect
+    except TypeError as error:
+        name = str(error).rpartition(" ")[2].strip("'")
+        remedy = _REMEDIES.get(name, "other keywords are those of a connection of redis-py")
+        raise TypeError(f"invalid option of a Redis adapter, {error}: {remedy}") from error
     return pool

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -293,6 +294,48 @@ async def test_register_adds_the_marked_methods_of_an_object() -> None:
 def test_register_refuses_an_object_without_marked_methods() -> None:
     with pytest.raises(TypeError, match="found no handler in object: mark its methods"):
         SocketServer().register(object())
+
+
+class Marked:
+    """A class with a marked method, and methods whose names have no meaning here."""
+
+    on_call = print
+
+    @event("say")
+    def say(self, socket: Socket) -> None:
+        pass
+
+    def on_message(self, client: object) -> None:
+        pass
+
+
+class WithConnect(Marked):
+    def on_connect(self, socket: Socket) -> None:
+        pass
+
+
+class WithSid(Marked):
+    async def on_hi(self, sid: str, data: object) -> None:
+        pass
+
+
+class WithTrigger(Marked):
+    async def trigger_event(self, event: str, *args: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("handlers", "name"), [
+    (WithConnect, "on_connect"), (WithSid, "on_hi"), (WithTrigger, "trigger_event"),
+])  # fmt: skip
+def test_register_refuses_unmarked_methods_of_python_socketio(
+    handlers: Callable[[], object], name: str
+) -> None:
+    io = SocketServer()
+    with pytest.raises(TypeError, match=rf"{name} has no mark, .* a middleware, use\(f\)"):
+        io.register(handlers())
+    assert io.main.event_names() == []
+    io.register(Marked())
+    assert io.main.event_names() == ["say"]
 
 
 def test_register_does_not_read_the_properties_of_an_object() -> None:

@@ -117,6 +117,9 @@ async def test_emit_refuses_keywords_of_other_libraries(keyword: str, remedy: st
                        io.of(lambda name, auth: True)):  # fmt: skip
             with pytest.raises(TypeError, match=f"emit.. has no keyword '{keyword}': .*{remedy}"):
                 target.emit("x", **{keyword: "value"})  # type: ignore[attr-defined]
+        for sender in (io, socket, io.to("a")):
+            with pytest.raises(TypeError, match=f"has no keyword '{keyword}': .*{remedy}"):
+                sender.send("text", **{keyword: "value"})
 
 
 async def test_callback_keyword_names_ack_and_a_parent_namespace_refuses_it() -> None:

@@ -27,6 +27,15 @@ async def test_shutdown_refuses_a_wrong_value_and_keeps_serving(options: Any, te
         assert await client.receive_event("still there") == []
 
 
+@pytest.mark.parametrize("wrap", [
+    lambda io: io.mount(SocketServer()), lambda io: io.asgi_app(SocketServer()),
+    lambda io: asyncio.run(io({"type": "http"}, None, None)),
+])  # fmt: skip
+def test_server_in_place_of_an_asgi_application_is_refused(wrap: Any) -> None:
+    with pytest.raises(TypeError, match=r"not an ASGI application: use .*io\.asgi_app\(\)"):
+        wrap(SocketServer())
+
+
 def test_off_refuses_a_value_that_is_not_a_function() -> None:
     with pytest.raises(TypeError, match="must receive the registered function, got 5"):
         SocketServer().off("x", 5)  # type: ignore[arg-type]

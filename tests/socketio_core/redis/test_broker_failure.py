@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from socketio_core import RedisSharded, RedisStreams, SocketServer
+from socketio_core import RedisClassic, RedisSharded, RedisStreams, SocketServer
 from socketio_core.adapters.redis import connection as redis_connection
 from socketio_core.adapters.redis import link as redis_link
 from socketio_core.adapters.redis import stream as redis_stream
@@ -255,6 +256,20 @@ def test_path_that_is_not_a_database_is_refused() -> None:
 def test_invalid_url_raises_before_the_server_starts(url: str) -> None:
     with pytest.raises(ValueError, match="redis"):
         RedisSharded(url)
+
+
+@pytest.mark.parametrize(("adapter", "url", "options", "text"), [
+    (RedisClassic, "redis://localhost", {"channel": "chat"}, "'channel': use key, the prefix"),
+    (RedisClassic, "redis://localhost", {"write_only": True}, "'write_only': use Emitter"),
+    (RedisSharded, "redis://localhost?nonsense=1", {}, "'nonsense': other keywords are those of"),
+    (RedisStreams, "unix:///tmp/redis", {"maxLen": 5}, "'maxLen': use max_len"),
+    (partial(RedisSharded, cluster=True), "rediss://cache", {"channelPrefix": "a"}, ": use key"),
+], ids=["channel", "write_only", "query", "maxLen", "cluster"])  # fmt: skip
+def test_unknown_option_raises_before_the_server_starts(
+    adapter: Callable[..., object], url: str, options: dict[str, object], text: str
+) -> None:
+    with pytest.raises(TypeError, match=f"invalid option of a Redis adapter, .*{text}"):
+        adapter(url, **options)
 
 
 def test_other_version_of_the_protocol_is_refused() -> None:
