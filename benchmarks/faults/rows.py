@@ -452,6 +452,28 @@ FAULTS: Final = (
         ),
     ),
     Fault(
+        "Redis Streams",
+        "Redis loses entries, and its clock is put back",
+        "new events arrive once; lost offsets lead to new sessions",
+        tuple(
+            f"tests/socketio_core/redis/test_streams.py::{name}"
+            for name in (
+                "test_events_arrive_after_redis_restarted_empty_with_an_older_clock",
+                "test_events_arrive_after_the_stream_was_deleted_and_the_clock_was_put_back",
+                "test_lost_offset_leads_to_a_new_session_when_another_entry_has_its_id",
+            )
+        ),
+    ),
+    Fault(
+        "servers with Redis Streams",
+        "a client returns to two servers at the same moment",
+        "one has the session, with each missed event once",
+        (
+            "tests/socketio_core/redis/test_streams.py::"
+            "test_session_is_restored_by_one_of_two_servers",
+        ),
+    ),
+    Fault(
         "Redis",
         "does not answer",
         "noticed by pings; the queue is bounded",

@@ -3,6 +3,8 @@
 All namespaces share it. `redis.connection` has the connections, `adapter` the messages of a
 namespace, `entry` the contents of entries. After a failure the reader goes on behind the
 last entry that it read; then the entries that were not written are written again, in their order.
+If Redis has lost that entry, and its clock is behind the former one, new entries have lower ids:
+the reader compares its position with the end of the stream, and goes back.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol, final
 
 from socketio_core.adapters.redis.connection import RedisConnection, encode_command
@@ -33,6 +35,8 @@ READ_COUNT: Final = 200
 """The number of entries of one read."""
 ENTRY_SIZE: Final = 200
 """The bytes that an unwritten entry takes in addition to its data."""
+TOLERANCE: Final = 50
+"""Milliseconds by which two clocks may differ in the length of an interruption."""
 
 Fields = Mapping[bytes, bytes]
 
@@ -94,7 +98,9 @@ class Stream:
         self._is_started = False  # the cursor is set
         self._is_reading = False  # up to the end of the stream
         self._is_writing = False
-        self._is_first_reply = False
+        self._on_reply: Callable[[Any], None] | None = None  # receives the next reply
+        self._valid_at = 0.0  # when the stream was last known to end at the cursor or behind it
+        self._lost: tuple[Position, Position] = (START, START)
         self._request: bytes | None = None  # the next command of the reader
         self._reader = RedisConnection(
             link.make_connection, "socketio redis stream", self._reader_ready, self._read,
@@ -232,22 +238,28 @@ class Stream:
         request, self._request = self._request, None
         return [] if request is None else [request]
 
-    def _ask(self, *args: bytes) -> None:
+    def _ask(self, on_reply: Callable[[Any], None] | None, *args: bytes) -> None:
+        self._on_reply = on_reply
         self._request = encode_command(*args)
         self._reader.wake()
 
-    def _ask_for_entries(self, *block: bytes) -> None:
+    def _ask_for_entries(self) -> None:
         position = format_position(self.cursor.position).encode()
         count = b"%d" % READ_COUNT
-        self._ask(b"XREAD", b"COUNT", count, *block, b"STREAMS", self.name, position)
+        block = (b"BLOCK", BLOCK) if self._is_reading else ()
+        self._ask(None, b"XREAD", b"COUNT", count, *block, b"STREAMS", self.name, position)
+
+    def _ask_for_first(self, on_reply: Callable[[Any], None]) -> None:
+        self._ask(on_reply, b"XRANGE", self.name, b"-", b"+", b"COUNT", b"1")
+
+    def _ask_for_last(self, on_reply: Callable[[Any], None]) -> None:
+        self._ask(on_reply, b"XREVRANGE", self.name, b"+", b"-", b"COUNT", b"1")
 
     def _reader_ready(self, connection: RedisConnection) -> None:
-        # The first reply is the first or the last entry; all others are those of XREAD.
-        self._is_first_reply = True
         if self._is_started:
-            self._ask(b"XRANGE", self.name, b"-", b"+", b"COUNT", b"1")
+            self._ask_for_first(self._report_gap)
         else:
-            self._ask(b"XREVRANGE", self.name, b"+", b"-", b"COUNT", b"1")
+            self._ask_for_last(self._begin)
 
     def _reader_lost(self, error: str) -> None:
         self._is_reading = False
@@ -256,34 +268,86 @@ class Stream:
         self._update_state()
 
     def _read(self, reply: Any) -> None:
-        if isinstance(reply, Exception):
-            raise reply  # connect again, after a pause
-        if self._is_first_reply:
-            self._is_first_reply = False
-            self._begin(reply)
-            self._ask_for_entries()
+        on_reply, self._on_reply = self._on_reply, None
+        if on_reply is not None:
+            on_reply(reply)
             return
+        _check(reply)
         entries = reply[0][1] if reply else []
         for entry_id, pairs in entries:
             self._receive(entry_id, dict(zip(pairs[::2], pairs[1::2], strict=False)))
+        if entries:
+            self._valid_at = time.monotonic()
+        elif self._is_reading:
+            self._ask_for_last(self._check_end)
+            return
         if not self._is_reading and len(entries) < READ_COUNT:
             self._is_reading = True
             self._update_state()
-        self._ask_for_entries(*((b"BLOCK", BLOCK) if self._is_reading else ()))
+        self._ask_for_entries()
 
-    def _begin(self, entries: list[Any]) -> None:
-        """Set the cursor to the end of the stream, or report what the reader has missed."""
-        position = (parse_position(entries[0][0].decode()) if entries else None) or START
-        if not self._is_started:
-            self._is_started = True
-            self.cursor.position = position
-        elif START < self.cursor.position < position:
+    def _begin(self, reply: Any) -> None:
+        """Set the cursor to the end of the stream."""
+        self.cursor.position = _position(reply)
+        self._valid_at = time.monotonic()
+        self._is_started = True
+        self._ask_for_entries()
+
+    def _report_gap(self, reply: Any) -> None:
+        """Report entries that the reader has missed; then compare the end of the stream."""
+        if START < self.cursor.position < _position(reply):
             logger.warning(
                 "the stream %s no longer has the entry %s, which this server read last: messages "
                 "of other servers may be lost; a larger max_len keeps more, and persistence "
                 "keeps them across a restart of Redis",
                 self.name.decode(), format_position(self.cursor.position),
             )  # fmt: skip
+        self._ask_for_last(self._check_end)
+
+    # -- a stream that has lost entries
+
+    def _check_end(self, reply: Any) -> None:
+        """Go back if the stream ends before the entry that was read last."""
+        end = _position(reply)
+        if end >= self.cursor.position:
+            self._valid_at = time.monotonic()
+            self._ask_for_entries()
+        elif end == START:
+            self._go_back(START)
+        else:
+            self._ask_for_first(lambda reply: self._ask_for_time(end, _position(reply)))
+
+    def _ask_for_time(self, end: Position, first: Position) -> None:
+        self._ask(lambda reply: self._compare_time(end, first, reply), b"TIME")
+
+    def _compare_time(self, end: Position, first: Position, reply: Any) -> None:
+        """Read all entries if all are new by the clock of Redis, and otherwise those behind `end`.
+
+        The others are in an older copy of the stream, such as that of a replica: they were read.
+        """
+        is_new = False
+        if isinstance(reply, list):  # a user of Redis may lack the right to read the clock
+            now = int(reply[0]) * 1000 + int(reply[1]) // 1000
+            unknown = (time.monotonic() - self._valid_at) * 1000
+            is_new = first[0] > now - unknown - TOLERANCE
+        self._go_back(START if is_new else end)
+
+    def _go_back(self, position: Position) -> None:
+        former = self.cursor.position
+        logger.warning(
+            "the stream %s has lost the entry %s, which this server read last: messages of other "
+            "servers and sessions of clients may be lost; persistence keeps them across a restart "
+            "of Redis", self.name.decode(), format_position(former),
+        )  # fmt: skip
+        low, high = self._lost
+        self._lost = (position if high == START else min(low, position), max(high, former))
+        self.cursor.position = position
+        self._ask_for_entries()
+
+    def is_ambiguous(self, position: Position) -> bool:
+        """Return whether a lost entry may have had the id of an entry that the stream has now."""
+        low, high = self._lost
+        return low < position <= high
 
     def _receive(self, entry_id: bytes, fields: Fields) -> None:
         self.cursor.position = parse_position(entry_id.decode()) or self.cursor.position
@@ -307,3 +371,14 @@ class Stream:
                 if not entry.is_sent:
                     break
         return own
+
+
+def _check(reply: Any) -> None:
+    if isinstance(reply, Exception):
+        raise reply  # connect again, after a pause
+
+
+def _position(reply: Any) -> Position:
+    """Return the position of the entry in a reply; START if the stream is empty."""
+    _check(reply)
+    return (parse_position(reply[0][0].decode()) if reply else None) or START

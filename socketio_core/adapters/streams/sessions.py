@@ -195,8 +195,12 @@ class StreamsSessions:
                         return None
                     restored, found, may_be_removed = again, again.token, True
                 missed, end = [*found.missed], found.end
-                while end < self._stream.cursor.position:
+                cursor = self._stream.cursor
+                while end < (position := cursor.position):
+                    before = end
                     end = await self._read_missed(end, frozenset(restored.saved.rooms), missed)
+                    if before == end and position == cursor.position:
+                        break  # the entry at the cursor was removed
         except (TimeoutError, MessageError, ConnectionError, asyncio.CancelledError) as error:
             if may_be_removed:  # NX keeps a session that was saved in the meantime
                 self._set(found.key, found.value, self._duration, b"NX")
@@ -220,6 +224,8 @@ class StreamsSessions:
 
     async def _has(self, position: Position) -> bool:
         """Return whether the stream still has all entries after a position."""
+        if self._stream.is_ambiguous(position):
+            return False
         if position != START:
             name = format_position(position).encode()
             return bool(await self._call(b"XRANGE", self._stream.name, name, name))

@@ -313,6 +313,8 @@ async def test_session_is_restored_by_one_of_two_servers(pair: Pair, redis: Redi
         pair.ios[0].emit("seen")
         await client.receive_event("seen")
         await leave(pair, client, redis)
+        pair.ios[0].emit("missed")
+        pair.ios[1].emit("missed")
         connections = [server.open_connection() for server in pair.servers]
         attempts = [
             server.connect(recovering=client, on_connection=connection)
@@ -320,10 +322,17 @@ async def test_session_is_restored_by_one_of_two_servers(pair: Pair, redis: Redi
         ]
         results = await asyncio.gather(*attempts, return_exceptions=True)
         # An attempt may take the session of the other attempt, which then ends.
-        holders = [io for io in pair.ios if client.id in io.sockets]
+        holders = [
+            result for io, result in zip(pair.ios, results, strict=True) if client.id in io.sockets
+        ]
         assert len(holders) == 1
         for result, connection in zip(results, connections, strict=True):
             assert connection.is_closed or not isinstance(result, BaseException), result
+        holder = holders[0]
+        assert isinstance(holder, TestClient)
+        pair.ios[0].emit("end")
+        await holder.receive_event("end")
+        assert names(holder) == ["missed", "missed"]
         for io in pair.ios:
             for socket in list(io.sockets.values()):
                 socket.disconnect(close=True)
@@ -691,6 +700,131 @@ async def test_client_recovers_after_a_failover_to_a_replica(
             assert again.id == absent.id
             assert names(again)[0] == "missed"
             assert sorted(names(again)) == ["after", "meanwhile", "missed"]
+
+
+AHEAD = 4_000_000_000_000
+"""A time of a Redis whose clock is ahead: its entries continue from there."""
+
+
+def put_clock_ahead(redis: RedisServer) -> None:
+    """Add entries to an empty stream: an old one, and one of a clock that is ahead."""
+    for entry_id in ("1-1", f"{AHEAD}-1"):
+        redis.command("XADD", "socket.io", entry_id, "note", "x")
+
+
+async def test_events_arrive_after_redis_restarted_empty_with_an_older_clock(
+    own_redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    put_clock_ahead(own_redis)
+    async with Pair(own_redis.url, RedisStreams, recovery=Recovery()) as pair:
+        here, there = await pair.servers[0].connect(), await pair.servers[1].connect()
+        pair.ios[0].emit("before")
+        for client in (here, there):
+            assert await client.receive_event("before") == [f"{AHEAD}-2"]
+        own_redis.stop()
+        await until(lambda: not any(each.status().connected for each in pair.factories))
+        own_redis.start()
+        await pair.connected()
+        for number in range(20):
+            pair.ios[number % 2].emit("x", number)
+        pair.ios[0].emit("end")
+        pair.ios[1].emit("end")
+        for client in (here, there):
+            await client.receive_event("end")
+            await client.receive_event("end")
+            assert sorted(args[0] for _, args in client.received) == list(range(20))
+        assert f"has lost the entry {AHEAD}-2, which this server read last" in caplog.text
+
+
+async def test_events_arrive_after_the_stream_was_deleted_and_the_clock_was_put_back(
+    pair: Pair, redis: RedisServer
+) -> None:
+    redis.command("FLUSHALL")
+    put_clock_ahead(redis)
+    here, there = await pair.servers[0].connect(), await pair.servers[1].connect()
+    pair.ios[0].emit("before")
+    for client in (here, there):
+        await client.receive_event("before")
+    redis.command("FLUSHALL")
+    for number in range(20):
+        pair.ios[0].emit("x", number)
+    pair.ios[0].emit("end")
+    for client in (here, there):
+        await client.receive_event("end")
+        assert [args[0] for _, args in client.received] == list(range(20))
+
+
+async def test_events_arrive_after_the_clock_was_put_back_if_the_user_may_not_read_it(
+    own_redis: RedisServer,
+) -> None:
+    own_redis.command("ACL", "SETUSER", "u", "on", ">p", "&*", "~*", "+@all", "-time")
+    put_clock_ahead(own_redis)
+    async with Pair(own_redis.url.replace("//", "//u:p@"), RedisStreams) as pair:
+        there = await pair.servers[1].connect()
+        own_redis.command("FLUSHALL")
+        await pair.send_until_received(there, "x")
+
+
+async def test_lost_offset_leads_to_a_new_session_when_another_entry_has_its_id(
+    own_redis: RedisServer, tmp_path: Path
+) -> None:
+    """A replica that lacks the last entry, and whose clock is behind, gives its id again."""
+    put_clock_ahead(own_redis)
+    with running_redis(tmp_path) as replica:
+        own_redis.command("CONFIG", "SET", "repl-diskless-sync-delay", "0")
+        replica.command("REPLICAOF", "127.0.0.1", str(own_redis.port))
+        await until(lambda: b"master_link_status:up" in replica.command("INFO", "replication"))
+        async with (
+            SwitchingProxy(own_redis.port) as proxy,
+            Pair(f"redis://127.0.0.1:{proxy.port}", RedisStreams, recovery=Recovery()) as pair,
+        ):
+            here, there = await pair.servers[0].connect(), await pair.servers[1].connect()
+            absent = await pair.servers[1].connect()
+            pair.ios[0].emit("kept")
+            await absent.receive_event("kept")
+            await leave(pair, absent, own_redis)
+            await until(
+                lambda: (
+                    sessions(replica) == 1
+                    and b"kept" in replica.command("XRANGE", "socket.io", "-", "+")
+                )
+            )
+            replica.command("REPLICAOF", "NO", "ONE")
+            pair.ios[0].emit("lost")
+            for client in (here, there):
+                assert await client.receive_event("lost") == [f"{AHEAD}-3"]
+            own_redis.stop()
+            await until(lambda: not any(each.status().connected for each in pair.factories))
+            proxy.target = replica.port
+            await pair.connected()
+            there.connection.cut()
+            await until(lambda: sessions(replica) == 2)
+            pair.ios[0].emit("new")
+            assert await here.receive_event("new") == [f"{AHEAD}-3"]
+            assert names(here) == ["kept"]
+            again = await pair.servers[0].connect(recovering=there)
+            assert again.id != there.id
+            assert again.received == []
+            again = await pair.servers[0].connect(recovering=absent)
+            assert again.id == absent.id
+            assert again.received == [("new", [f"{AHEAD}-3"])]
+
+
+async def test_client_recovers_when_the_last_entry_was_deleted(
+    pair: Pair, redis: RedisServer
+) -> None:
+    redis.command("XADD", "socket.io", "1-1", "note", "x")
+    client, other = await pair.servers[0].connect(), await pair.servers[0].connect()
+    pair.ios[0].emit("seen")
+    await client.receive_event("seen")
+    await other.receive_event("seen")
+    await leave(pair, client, redis)
+    pair.ios[0].emit("deleted")
+    (offset,) = await other.receive_event("deleted")
+    redis.command("XDEL", "socket.io", offset)
+    again = await pair.servers[0].connect(recovering=client)
+    assert again.id == client.id
+    assert again.received == []
 
 
 async def test_client_of_a_server_that_shuts_down_recovers_on_the_other(
