@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import sys
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, TypeAlias, cast, final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast, final
 
 from engineio_core.admission import ConnectionRefusal
 from engineio_core.asgi.exchange import GuestExchange
@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger("engineio_core")
 
 AsgiApp: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+# No load balancer can choose a worker of a port that several workers share.
+_WORKERS_REMEDY: Final = (
+    "run one worker, or one process on each port with an adapter and sticky sessions of the load "
+    "balancer, or the server's own workers, which need neither (docs/fastapi.md)"
+)
 
 
 @final
@@ -65,8 +72,8 @@ class AsgiGuest:
             self._has_warned = True
             logger.warning(
                 "a request names a session that this process does not have: after a restart this "
-                "is normal; if the ASGI server runs several workers, run one, or give the server "
-                "an adapter and the load balancer sticky sessions"
+                "is normal; if the ASGI server runs several workers, %s",
+                _WORKERS_REMEDY,
             )
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -161,6 +168,6 @@ def _warn_of_workers(count: int) -> None:
         logger.warning(
             "the ASGI server runs at least %d workers, and this server has no adapter: events do "
             "not reach the clients of the other workers, and polling clients lose their sessions; "
-            "run one worker, or give the server an adapter and the load balancer sticky sessions",
-            count,
-        )
+            "%s",
+            count, _WORKERS_REMEDY,
+        )  # fmt: skip

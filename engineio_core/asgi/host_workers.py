@@ -48,7 +48,8 @@ def _count_in_command(arguments: Sequence[str], environment: Mapping[str, str]) 
     host = program.parent.name if program.name == "__main__.py" else program.stem
     if host not in _VARIABLES:
         return 1
-    if found := _OPTION.findall("\0".join(["", *arguments[1:], ""])):
+    before = environment.get("GUNICORN_CMD_ARGS", "").split() if host == "gunicorn" else []
+    if found := _OPTION.findall("\0".join(["", *before, *arguments[1:], ""])):
         return int(found[-1])
     for name in _VARIABLES[host]:
         if (value := environment.get(name, "")).isdecimal():
