@@ -86,7 +86,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("socketio_core/testing", "socketio_core/testing_fixtures", "socketio_core/__init__"),
     # The hub
     ("hextrackr_server/__init__", "hextrackr_server/version", "hextrackr_server/errors",
-     "hextrackr_server/clock",
+     "hextrackr_server/child_process", "hextrackr_server/clock",
      "hextrackr_server/daily_time", "hextrackr_server/text", "hextrackr_server/rooms",
      "hextrackr_server/rates"),
     ("hextrackr_server/config", "hextrackr_server/telemetry", "hextrackr_server/storage"),

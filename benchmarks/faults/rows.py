@@ -115,6 +115,15 @@ FAULTS: Final = (
     ),
     Fault(
         "source of the KEV catalog",
+        "sends one very long string or line, or millions of values, columns or lines",
+        "parsed in a process of its own; the former catalog stays",
+        (
+            f"{HUB}/kev/test_service.py::"
+            "test_source_of_rubbish_fails_the_synchronization_and_the_former_catalog_stays",
+        ),
+    ),
+    Fault(
+        "source of the KEV catalog",
         "its name cannot be resolved",
         "one line in the log; 503 with the reason",
         (f"{CONDITIONS}[KEV source: DNS-20]",),

@@ -10,14 +10,13 @@ from __future__ import annotations
 import logging
 import os
 import select
-import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Final
 
 import msgspec
 
+from hextrackr_server.child_process import describe_status, start_module
 from hextrackr_server.errors import ErrorCode, ServiceError
 from hextrackr_server.imports.formats.csv_table import FileRefusedError
 from hextrackr_server.imports.reading import Check, OnOpened, OnRead, ReadOutcome, ReadRequest
@@ -43,10 +42,6 @@ CHECK_SECONDS: Final = 0.1
 #: A message contains at most a hundred problems with their values.
 MAXIMUM_MESSAGE: Final = 4 << 20
 _READ_BYTES: Final = 1 << 16
-# Variables that Python and the C library need. The others may contain secrets of the server.
-_KEPT_VARIABLES: Final = frozenset(
-    {"HOME", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "PATH", "PYTHONHOME", "TMPDIR", "TZ"}
-)
 
 
 class ReadingFailedError(Exception):
@@ -64,16 +59,7 @@ def read_in_process(
     `check` is called at least ten times per second; if it raises, the process is killed. Raises
     ServiceError IMPORT_FAILED if the process ends without a result.
     """
-    # An interpreter that ignores variables such as PYTHONHOME starts another one of the kind.
-    isolation = "-I" if sys.flags.isolated else "-P"
-    process = subprocess.Popen(
-        [sys.executable, isolation, "-m", WORKER],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env=_environment(),
-        # A signal of the terminal is for the server, which then stops the process.
-        start_new_session=True,
-    )
+    process = start_module(WORKER)
     assert process.stdin is not None
     assert process.stdout is not None
     with process.stdin, process.stdout:
@@ -147,9 +133,7 @@ def _error_of(message: Message) -> Exception:
 
 def _ended(status: int) -> ServiceError:
     """Return the error of a process that ended without a result."""
-    how = f"exit status {status}"
-    if status < 0:
-        how = f"killed by {signal.Signals(-status).name}"
+    how = describe_status(status)
     logger.error(
         "the process that reads a file ended before its result", extra=log_setup.fields(status=how)
     )
@@ -159,9 +143,3 @@ def _ended(status: int) -> ServiceError:
         "Import the file again; if that fails too, ask the operator for the memory and the log "
         "of the server",
     )
-
-
-def _environment() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name in _KEPT_VARIABLES}
-    # The process imports the modules that the server imports, however the server was started.
-    return kept | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}

@@ -13,8 +13,8 @@ import sqlite3
 import sys
 import threading
 import traceback
-from typing import Final
 
+from hextrackr_server.child_process import lower_priority, take_output
 from hextrackr_server.errors import ServiceError
 from hextrackr_server.imports.formats.csv_table import FileRefusedError
 from hextrackr_server.imports.reading import OnOpened, OnRead, ReadRequest, read_export
@@ -31,17 +31,12 @@ from hextrackr_server.imports.reading_messages import (
     encode,
 )
 
-#: Added to the niceness, so that the event loop of the server runs first on a busy machine.
-NICENESS: Final = 5
-
 
 def main() -> None:
     """Read the file of the request and send its messages."""
-    os.nice(NICENESS)
+    lower_priority()
     source = sys.stdin.buffer
-    # Output of libraries must not mix with the messages.
-    target = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
+    target = take_output()
     request = decode_request(source.readline())
     threading.Thread(target=_end_with, args=(source.fileno(),), daemon=True).start()
 

@@ -10,7 +10,7 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any, Final, NamedTuple
 
@@ -20,6 +20,8 @@ from hextrackr_server.errors import HexTrackrError
 from hextrackr_server.text import clean, clean_text, iso_date
 
 MAXIMUM_ENTRIES = 100_000
+#: Characters of a line of a CSV catalog. Longer lines have millions of cells, or none.
+LONGEST_LINE = 1 << 20
 #: A catalog with a larger share of unusable entries is refused: its format has changed.
 MAXIMUM_UNUSABLE = 0.5
 _CSV_COLUMNS: Final = ("cveID", "dateAdded", "dueDate")
@@ -27,6 +29,10 @@ _SEPARATOR_LINE: Final = re.compile(r'"?sep=([^"\r\n])"?[ \t]*\r?\n', re.IGNOREC
 # No decoder returns this character.
 _END: Final = "\ud800"
 _CVE = re.compile(r"CVE-\d{4}-\d{4,19}")
+# The next token that structures a JSON text, behind values and strings, also one without an end.
+_TOKEN: Final = re.compile(rb'(?:[^"\[\]{},]++|"(?:[^"\\]++|\\.)*+"?)*+([\[\]{},])', re.DOTALL)
+# Properties of a feed besides its entries.
+_MORE_PROPERTIES: Final = 1000
 
 
 class KevError(HexTrackrError):
@@ -126,8 +132,12 @@ def parse_catalog(body: bytes) -> Catalog:
     else:
         version, items = _read_csv(body)
     if not 1 <= len(items) <= MAXIMUM_ENTRIES:
-        raise KevError(f"a catalog must have 1 to {MAXIMUM_ENTRIES} entries, got {len(items)}")
+        raise _wrong_number(len(items))
     return _collect(version, items)
+
+
+def _wrong_number(number: int | str) -> KevError:
+    return KevError(f"a catalog must have 1 to {MAXIMUM_ENTRIES} entries, got {number}")
 
 
 def _as_utf8(body: bytes) -> bytes:
@@ -138,6 +148,7 @@ def _as_utf8(body: bytes) -> bytes:
 
 
 def _read_feed(body: bytes) -> tuple[str, list[msgspec.Raw | dict[str, str]]]:
+    _check_size(body)
     try:
         feed = _feed_decoder.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -146,6 +157,25 @@ def _read_feed(body: bytes) -> tuple[str, list[msgspec.Raw | dict[str, str]]]:
         message = f"the catalog must have as many entries as its count, {feed.count}"
         raise KevError(f"{message}, got {len(feed.vulnerabilities)}")
     return clean(feed.catalog_version, 64), list(feed.vulnerabilities)
+
+
+def _check_size(body: bytes) -> None:
+    """Refuse a feed of too many entries before each becomes an object: millions take a gigabyte."""
+    limit = MAXIMUM_ENTRIES + _MORE_PROPERTIES
+    if body.count(b",") <= limit:
+        return
+    depth = values = 0
+    for match in _TOKEN.finditer(body):
+        token = match[1]
+        if token == b",":
+            # An entry is a value of a list in the feed.
+            values += depth <= 2
+            if values > limit:
+                raise _wrong_number("more")
+        elif token in b"[{":
+            depth += 1
+        elif token in b"]}":
+            depth -= 1
 
 
 def _read_csv(body: bytes) -> tuple[str, list[msgspec.Raw | dict[str, str]]]:
@@ -183,9 +213,15 @@ def _split_csv(text: str) -> tuple[list[str], list[list[str]]]:
     elif text.partition("\n")[0].count(";") >= len(_CSV_COLUMNS) - 1:
         delimiter = ";"
     # The line behind the last one becomes a row of one cell, unless a quote is open.
-    reader = csv.reader(chain(lines, ("\n", _END)), delimiter=delimiter)
+    reader = csv.reader(chain(_limited(lines), ("\n", _END)), delimiter=delimiter)
+    rows: list[list[str]] = []
     try:
-        rows = [row for row in reader if any(map(str.strip, row))]
+        for row in reader:
+            if any(map(str.strip, row)):
+                rows.append(row)
+                # The header and the line behind the last one are not entries.
+                if len(rows) > MAXIMUM_ENTRIES + 2:
+                    raise _wrong_number("more")
     except csv.Error as error:
         raise KevError(f"the catalog does not have CISA's format: {error}") from error
     if rows.pop() != [_END]:
@@ -199,6 +235,16 @@ def _split_csv(text: str) -> tuple[list[str], list[list[str]]]:
             f"the catalog is incomplete: its last row has {len(rows[-1])} of {len(names)} cells"
         )
     return names, rows
+
+
+def _limited(lines: Iterable[str]) -> Iterator[str]:
+    for number, line in enumerate(lines, 1):
+        if len(line) > LONGEST_LINE:
+            raise KevError(
+                f"a line of a CSV catalog must have at most {LONGEST_LINE} characters, line "
+                f"{number} has {len(line)}"
+            )
+        yield line
 
 
 def _collect(version: str, items: Iterable[msgspec.Raw | dict[str, str]]) -> Catalog:

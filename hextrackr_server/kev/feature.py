@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute
 from hextrackr_server.feature import Context, Feature
 from hextrackr_server.http.kev_routes import kev_routes
 from hextrackr_server.kev.fetcher import KevFetcher
+from hextrackr_server.kev.parsing_process import parse_in_process
 from hextrackr_server.kev.service import KevService
 from hextrackr_server.kev.store import NOTED, KevStore
 from hextrackr_server.telemetry.metrics import describe
@@ -36,6 +37,7 @@ class KevFeature(Feature):
             daily=settings.kev_time,
             maximum_changes=settings.changes_per_import,
             on_changed=services.statistics.forget,
+            parse=parse_in_process,
         )
         context.unannounced.add(NOTED, self._announce)
         self._add_metrics(self._service)

@@ -23,7 +23,7 @@ from hextrackr_server.clock import Clock, Timer
 from hextrackr_server.daily_time import DailyTime
 from hextrackr_server.errors import ErrorCode, ServiceError
 from hextrackr_server.findings.events import MAXIMUM_CHANGES, Change, VulnerabilityEvents
-from hextrackr_server.kev.catalog import KevError, parse_catalog
+from hextrackr_server.kev.catalog import Catalog, KevError, parse_catalog
 from hextrackr_server.kev.fetcher import Fetched, KevFetcher, read_file
 from hextrackr_server.kev.store import KevStore
 from hextrackr_server.rooms import AUTHENTICATED, Emitter
@@ -63,11 +63,13 @@ class KevService:
         daily: DailyTime | None = None,
         on_changed: Callable[[], None] = lambda: None,
         maximum_changes: int = MAXIMUM_CHANGES,
+        parse: Callable[[bytes, Callable[[], bool]], Catalog] = lambda body, _: parse_catalog(body),
     ) -> None:
         """Create a service without a running schedule.
 
         `interval` is in seconds, `daily` a time of day. With both, the earlier one applies; with
-        neither, the service synchronizes on request only.
+        neither, the service synchronizes on request only. `parse` runs in a thread; its second
+        argument returns whether the service stops.
         """
         self._store = store
         self._source = source
@@ -78,7 +80,9 @@ class KevService:
         self._daily = daily
         self._on_changed = on_changed
         self._maximum_changes = maximum_changes
+        self._parse = parse
         self._running = False
+        self._is_stopping = False
         self._timer: Timer | None = None
         self._task: asyncio.Task[None] | None = None
         self._next_ms: int | None = None
@@ -101,6 +105,7 @@ class KevService:
     async def stop(self) -> None:
         """Stop the schedule, and wait up to STOP_SECONDS for a running synchronization."""
         self._interval, self._daily = 0.0, None
+        self._is_stopping = True
         if self._timer is not None:
             self._timer.cancel()
         if isinstance(self._source, KevFetcher):
@@ -191,7 +196,7 @@ class KevService:
             fetched = await self._fetch_in_time(force)
         if fetched.body is None:
             return await self._unchanged(fetched)
-        catalog = await asyncio.to_thread(parse_catalog, fetched.body)
+        catalog = await asyncio.to_thread(self._parse, fetched.body, lambda: self._is_stopping)
         total = len(catalog.entries)
         call_on_loop = asyncio.get_running_loop().call_soon_threadsafe
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,22 @@ async def test_s124_kev_synchronization_reports_each_stage(hub: HubHarness) -> N
         "matchedCount": 0,
         "catalogVersion": "2025.09.30",
     }
+
+
+async def test_s124_catalog_is_parsed_in_a_process_of_its_own(
+    hub: HubHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modules: list[str] = []
+    start = subprocess.Popen
+
+    def noting(command: list[str], **options: Any) -> Any:
+        modules.append(command[-1])
+        return start(command, **options)
+
+    monkeypatch.setattr(subprocess, "Popen", noting)
+    answer = await hub.request("POST", "/api/kev/sync", admin_headers(hub), feed(item()))
+    assert answer.json()["totalKevs"] == 1
+    assert modules == ["hextrackr_server.kev.parsing_process"]
 
 
 async def test_s124_newly_exploited_findings_are_reported(hub: HubHarness) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from hextrackr_server.kev import catalog as catalog_module
 from hextrackr_server.kev.catalog import KevError, parse_catalog
 from hextrackr_server.kev.fetcher import ATTEMPTS, KevFetcher, read_file
 from tests.hextrackr_server.kev_support import (
@@ -63,6 +64,43 @@ def test_catalog_is_parsed_without_optional_properties() -> None:
 def test_invalid_catalog_is_refused_with_the_reason(body: bytes, reason: str) -> None:
     with pytest.raises(KevError, match=reason):
         parse_catalog(body)
+
+
+@pytest.mark.parametrize(
+    "rubbish",
+    [
+        b'{"catalogVersion": "", "count": 1, "vulnerabilities": [' + b"0," * 60 + b"0]}",
+        b'{"x": [' + b"{}," * 60 + b"{}]}",
+        b"cveID,dateAdded,dueDate\n" + b"a\n" * 60,
+    ],
+    ids=["entries", "other values", "rows"],
+)
+def test_catalog_of_too_many_entries_is_not_read_to_its_end(
+    monkeypatch: pytest.MonkeyPatch, rubbish: bytes
+) -> None:
+    monkeypatch.setattr(catalog_module, "MAXIMUM_ENTRIES", 20)
+    monkeypatch.setattr(catalog_module, "_MORE_PROPERTIES", 10)
+    with pytest.raises(KevError, match="must have 1 to 20 entries, got more"):
+        parse_catalog(rubbish)
+
+
+def test_commas_within_entries_are_not_counted_as_entries(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = feed(*(item(each["cveID"], notes='a, "b", \\" {[,') for each in many(20)))
+    monkeypatch.setattr(catalog_module, "MAXIMUM_ENTRIES", 20)
+    monkeypatch.setattr(catalog_module, "_MORE_PROPERTIES", 5)
+    assert len(parse_catalog(body).entries) == 20
+    with pytest.raises(KevError, match="must have 1 to 20 entries, got 21"):
+        parse_catalog(feed(*many(21)))
+    with pytest.raises(KevError, match="must have 1 to 20 entries, got more"):
+        parse_catalog(feed(*many(30)))
+
+
+def test_csv_catalog_with_a_very_long_line_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalog_module, "LONGEST_LINE", 100)
+    text = b"cveID,dateAdded,dueDate\nCVE-2024-1000,2025-01-02,2025-01-23\n"
+    assert len(parse_catalog(text).entries) == 1
+    with pytest.raises(KevError, match="at most 100 characters, line 3 has 101"):
+        parse_catalog(text + b"," * 101)
 
 
 @pytest.mark.parametrize(

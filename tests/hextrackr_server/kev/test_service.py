@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from hextrackr_server.daily_time import DailyTime
 from hextrackr_server.errors import ErrorCode, ServiceError
 from hextrackr_server.findings.batcher import UpdateBatcher
 from hextrackr_server.findings.events import VulnerabilityEvents
-from hextrackr_server.kev.catalog import KevError, parse_catalog
+from hextrackr_server.kev.catalog import Catalog, KevError, parse_catalog
 from hextrackr_server.kev.fetcher import KevFetcher
+from hextrackr_server.kev.parsing_process import parse_in_process
 from hextrackr_server.kev.service import KevService
 from hextrackr_server.kev.store import KevStore
 from hextrackr_server.storage.schema import kev_history, sync_metadata
@@ -34,6 +36,7 @@ class KevHarness:
         source: KevFetcher | Path,
         interval: float = 0.0,
         daily: DailyTime | None = None,
+        **options: Any,
     ) -> None:
         self.bench = bench
         self.clock, self.sent = FakeClock(), Recorder()
@@ -49,6 +52,7 @@ class KevHarness:
             interval=interval,
             daily=daily,
             on_changed=self._changed,
+            **options,
         )
 
     def _changed(self) -> None:
@@ -229,6 +233,52 @@ async def test_invalid_catalog_changes_nothing(harness: KevHarness) -> None:
         await harness.kev.sync(body=b"<html>")
     assert harness.stages() == ["started", "failed"]
     assert (await harness.kev.status())["totalKevs"] == 0
+
+
+@pytest.mark.parametrize(
+    ("rubbish", "reason"),
+    [
+        (b'{"catalogVersion": "' + b"a" * 3_000_000 + b'"}', "CISA's format"),
+        (feed()[:-2] + b"0," * 1_500_000 + b"0]}", "must have 1 to 100000 entries, got more"),
+        (feed()[:-2] + b"[" * 3_000_000, "CISA's format: maximum recursion depth"),
+        (b"a" * 3_000_000, "at most 1048576 characters, line 1 has 3000000"),
+        (b"cveID,dateAdded,dueDate\n" + b"," * 3_000_000, "at most 1048576 characters, line 2 has"),
+        (b"cveID,dateAdded,dueDate\n" + b"a\n" * 1_500_000, "must have 1 to 100000 entries, got"),
+    ],
+    ids=["one string", "values", "depth", "one line", "columns", "lines"],
+)
+async def test_source_of_rubbish_fails_the_synchronization_and_the_former_catalog_stays(
+    workbench: Workbench, source: Source, rubbish: bytes, reason: str
+) -> None:
+    fetcher = KevFetcher(source.url, HOSTS, wait=lambda _: None)
+    harness = KevHarness(workbench, fetcher, parse=parse_in_process)
+    source.answer(feed(item()))
+    source.answer(rubbish)
+    assert (await harness.kev.sync())["totalKevs"] == 1
+    with pytest.raises(ServiceError, match=reason) as refusal:
+        await harness.kev.sync()
+    assert refusal.value.code is ErrorCode.UNAVAILABLE
+    assert len(refusal.value.message) < 200
+    assert (await harness.kev.statistics())["total_kevs"] == 1
+    assert harness.stages()[-1] == "failed"
+
+
+async def test_stop_ends_a_synchronization_that_parses(workbench: Workbench) -> None:
+    parsing = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def parse(_: bytes, is_stopping: Callable[[], bool]) -> Catalog:
+        loop.call_soon_threadsafe(parsing.set)
+        while not is_stopping():
+            threading.Event().wait(0.01)
+        raise KevError("the server is stopping")
+
+    harness = KevHarness(workbench, workbench.directory / "kev.json", parse=parse)
+    running = asyncio.create_task(harness.kev.sync(body=feed(item())))
+    await parsing.wait()
+    await harness.kev.stop()
+    with pytest.raises(ServiceError, match="the server is stopping"):
+        await running
 
 
 async def test_failure_while_storing_changes_nothing(harness: KevHarness) -> None:
