@@ -3,7 +3,8 @@
 Without a bound, a connection with enough data would delay all others: an event loop reads up to
 8 MB from one socket before it turns to the next one. Work that is not usual (a chunk above
 `TURN_BYTES`, a frame or a request outside the fast paths) checks the turn; the rest waits for the
-next iteration.
+next iteration. Messages that arrive together check the time as well, because the handler of one may
+take a millisecond, for example to broadcast it to many clients.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from engineio_core.clock import Clock
 TURN_SECONDS: Final = 0.003
 #: Bytes of usual work between two checks, about a millisecond.
 TURN_BYTES: Final = 8 * 1024
+#: Bytes of messages that arrive together between two checks of the time: a few short messages.
+TIME_BYTES: Final = 128
 
 
 @final
@@ -45,6 +48,13 @@ class ReadTurn:
             return False
         self.is_interrupted = self.is_interrupted or perf_counter() >= self._until
         return self.is_interrupted
+
+    def end(self) -> None:
+        """Let the connection wait until `proceed` is called in the next turn."""
+        if self._until is None:
+            self._until = 0.0
+            self._clock.call_soon(self._end)
+        self.is_interrupted = True
 
     def _end(self) -> None:
         if self.is_interrupted:

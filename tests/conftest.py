@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from engineio_core import read_turn
+from engineio_core.codec import frame_reader
 from engineio_core.http.asgi_websocket import MountedWebSocket
 from engineio_core.http.connection import HttpConnection
 from engineio_core.http.exchange import Exchange
@@ -173,7 +174,8 @@ def log_lines_are_counted_per_test() -> None:
 @pytest.fixture(autouse=True)
 def turns_end_by_no_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stop the clock of read turns, so that a busy machine does not divide a chunk."""
-    monkeypatch.setattr(read_turn, "perf_counter", lambda: 0.0)
+    for module in (read_turn, frame_reader):
+        monkeypatch.setattr(module, "perf_counter", lambda: 0.0)
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import zlib
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -9,13 +11,16 @@ from typing import Any, Final
 import msgspec
 from msgspec import msgpack
 
-from benchmarks.hostile.attack import Attack
-from benchmarks.hostile.sending import over_http, over_websocket, repeated
+from benchmarks.hostile.attack import Attack, Report, Target
+from benchmarks.hostile.sending import SECONDS, over_http, over_websocket, repeated
+from benchmarks.hostile.victim import open_websocket
 from benchmarks.wire import BINARY, CONNECT, HOST, MSGPACK_CONNECT, frame
 
 _FIN_PING, _FIRST_FRAGMENT, _FRAGMENT = 0x89, 0x01, 0x00
 _RSV1_TEXT: Final = 0xC1
 _LISTS: Final = 300_000
+_RECEIVERS: Final = 200
+_BROADCASTS: Final = 400
 
 _FRAGMENTS: Final = frame(b"4", _FIRST_FRAGMENT) + repeated(frame(b"x", _FRAGMENT))
 _NAMESPACES: Final = b"".join(frame(b"40/none-%d," % number) for number in range(10_000))
@@ -59,12 +64,44 @@ def _inflating() -> bytes:
     return frame(data[:-4], _RSV1_TEXT)
 
 
+async def _flood_with_broadcasts(target: Target) -> Report:
+    """Send short events in one piece, each of which the server broadcasts to many clients."""
+    async with asyncio.timeout(SECONDS):
+        clients = [await open_websocket(target.port) for _ in range(_RECEIVERS + 1)]
+        for reader, writer in clients:
+            writer.write(CONNECT)
+            await reader.readuntil(b'40{"sid"')
+    reading = [asyncio.create_task(_count(reader, b'["update",')) for reader, _ in clients]
+    clients[0][1].write(frame(b'421["bcast",1]') * _BROADCASTS)
+    await asyncio.wait(reading, timeout=SECONDS)
+    arrived = sum(each.result() for each in reading if each.done())
+    for each in reading:
+        each.cancel()
+    for _, writer in clients:
+        writer.close()
+    expected = _BROADCASTS * len(clients)
+    return Report(f"{arrived:,} of {expected:,} packets arrived", target.is_node or arrived > 0)
+
+
+async def _count(reader: asyncio.StreamReader, part: bytes) -> int:
+    """Read until the packets of all broadcasts have arrived; return their number."""
+    count, rest = 0, b""
+    with contextlib.suppress(OSError):
+        while count < _BROADCASTS and (data := await reader.read(1 << 16)):
+            data = rest + data
+            count += data.count(part)
+            rest = data[1 - len(part) :]
+    return count
+
+
 _ATTACKS: Final = (
     Attack("pings", "empty ping frames", "3 MB",
            over_websocket(repeated(frame(b"", _FIN_PING)))),
     Attack("fragments", "one-byte fragments", "3 MB", over_websocket(_FRAGMENTS)),
     Attack("events", "events with acks", "3 MB",
            over_websocket(CONNECT + repeated(frame(b'421["echo",1]')))),
+    Attack("broadcasts", f"events in one piece, each broadcast to {_RECEIVERS} clients",
+           f"{_BROADCASTS}", _flood_with_broadcasts),
     Attack("acks", "acks of unknown events", "3 MB", over_websocket(CONNECT + repeated(_ACK))),
     Attack("namespaces", "CONNECT packets to unknown namespaces", "10,000",
            over_websocket(_NAMESPACES)),

@@ -8,19 +8,22 @@ frames, reserved bits, invalid headers, and all frames of a connection with an e
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any, Final, Protocol, final
 
 from engineio_core.budgets import LARGE_MESSAGE
 from engineio_core.codec.websocket_frame import apply_mask, find_header_error
 from engineio_core.errors import ProtocolError
 from engineio_core.noop import noop
-from engineio_core.read_turn import TURN_BYTES
+from engineio_core.read_turn import TIME_BYTES, TURN_BYTES, TURN_SECONDS
 from engineio_core.state_table import TableKey
 
 FIN_TEXT: Final = 0x81
 FIN_BINARY: Final = 0x82
 FIN_CLOSE: Final = 0x88
 SLICE: Final = 1024
+#: Seconds that the handlers of a few usual messages do not reach.
+QUICK_SECONDS: Final = 0.0002
 _unmask: Final = apply_mask  # a compiled module reads other global names from a dictionary
 # Close frames without a payload or with a code only: 2 bytes of header, 4 of mask, 0 or 2 of code.
 _SHORT_CLOSE_LENGTHS: Final = (6, 8)
@@ -101,6 +104,9 @@ class FrameHandler(Protocol):
     def is_turn_over(self) -> bool:
         """Return whether the rest of a chunk must wait; the handler then feeds no bytes later."""
 
+    def end_turn(self) -> None:
+        """Let the rest of a chunk wait: its messages have taken the time of a turn."""
+
     def listener_failed(self, error: BaseException, payload: bytes, is_text: bool) -> None:
         """Handle an exception of a message callback: raise, or return to read the next frame."""
 
@@ -124,6 +130,9 @@ class NullHandler:
     def is_turn_over(self) -> bool:
         """Drop the whole chunk in one turn."""
         return False
+
+    def end_turn(self) -> None:
+        """Do nothing: a stopped reader delivers no messages."""
 
     def listener_failed(self, error: BaseException, payload: bytes, is_text: bool) -> None:
         """Raise the error unchanged, from within `feed`."""
@@ -191,14 +200,28 @@ class FrameReader:
         position, end = 0, len(data)
         if self._slow_bytes and self.state in {FAST, FRAGMENTED}:
             position = self._feed_frame(data, 0, self._slow_bytes)
-        # The position of the next check of the turn.
-        check = end if end <= TURN_BYTES else TURN_BYTES
+        # The positions of the next check of the time, first behind the first message, and of the
+        # turn. A chunk of a few short messages has no check.
+        check = end if end <= TIME_BYTES else 1
+        turn = TURN_BYTES
+        until = last = 0.0
         while position < end and (self.state is FAST or self.state is FRAGMENTED):
             if position >= check:
-                if self._handler.is_turn_over():
+                now = perf_counter()
+                if not until:
+                    until = now + TURN_SECONDS
+                elif now >= until:
+                    self._handler.end_turn()
                     self._needed = 0
                     break
-                check = position + TURN_BYTES
+                if position >= turn:
+                    if self._handler.is_turn_over():
+                        self._needed = 0
+                        break
+                    turn = position + TURN_BYTES
+                # After a slow message, each one is checked.
+                check = position + (TIME_BYTES if now - last < QUICK_SECONDS else 1)
+                last = now
             if end - position < 2:
                 self._needed = 2
                 break
@@ -228,7 +251,8 @@ class FrameReader:
             following = self._read_other_frame(data, position, start, length)
             if following == position:
                 break
-            position = check = following  # other frames take longer: check the turn after each
+            # Other frames take longer: check the turn after each.
+            position = check = turn = following
         if position < end:
             self._keep(data, position, is_counted=is_counted)
         if is_counted and end > TURN_BYTES and self._needed:

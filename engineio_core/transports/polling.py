@@ -32,7 +32,7 @@ from engineio_core.http.message import (
     HttpResponse,
     Responder,
 )
-from engineio_core.read_turn import TURN_BYTES, ReadTurn
+from engineio_core.read_turn import TIME_BYTES, ReadTurn
 from engineio_core.session_state import SessionState, UpgradeState
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ class PollingTransport:
         assert responder is not None, "a body completes once"
         if len(body) > LONG_BODY:
             self._posted += len(body)
-        if len(body) > TURN_BYTES:
+        if len(body) > TIME_BYTES:
             self._turn = ReadTurn(self._context.clock, self._continue_delivery)
         self._deliver_all(responder, self._decode(body))
 

@@ -143,7 +143,8 @@ class WebSocketTransport(asyncio.Protocol):
         if self._closing_timer is not None:
             self._closing_timer.cancel()
             self._closing_timer = None
-        if self._reader.state is _PAUSED and self._reader.has_pending:
+        is_waiting = self._reader.state is _PAUSED or self._is_interrupted()
+        if is_waiting and self._reader.has_pending:
             self._deliver_pending()
         if self._reader.state is not _CLOSED:
             self._stop()
@@ -157,7 +158,7 @@ class WebSocketTransport(asyncio.Protocol):
         self.listener = NULL_LISTENER
 
     def _deliver_pending(self) -> None:
-        """Deliver the messages that arrived while reading was paused: the client has left."""
+        """Deliver the messages that waited until reading resumes: the client has left."""
         self._reader.resume()
         self._batch = []
         try:
@@ -235,13 +236,20 @@ class WebSocketTransport(asyncio.Protocol):
 
     def is_turn_over(self) -> bool:
         """Return whether the rest of a chunk must wait; TCP is then paused until it is read."""
-        turn = self._turn
-        if turn is None:
-            turn = self._turn = ReadTurn(self._context.clock, self._continue_reading)
-        if not turn.is_over():
+        if not self._get_turn().is_over():
             return False
         self._pause_tcp()
         return True
+
+    def end_turn(self) -> None:
+        """Let the rest of a chunk wait; TCP is paused until it is read."""
+        self._get_turn().end()
+        self._pause_tcp()
+
+    def _get_turn(self) -> ReadTurn:
+        if self._turn is None:
+            self._turn = ReadTurn(self._context.clock, self._continue_reading)
+        return self._turn
 
     def close_received(self, code: bytes) -> None:
         """Answer a close frame without the library and end TCP; the reader has stopped."""
@@ -420,8 +428,12 @@ class WebSocketTransport(asyncio.Protocol):
         if self._reader.has_pending and self._batch is None:
             self.data_received(b"")
         # A listener may have paused reading again, or the turn is over again.
-        if self._may_read() and not (self._turn is not None and self._turn.is_interrupted):
+        if self._may_read() and not self._is_interrupted():
             self._resume_tcp()
+
+    def _is_interrupted(self) -> bool:
+        """Return whether messages wait for the next turn."""
+        return self._turn is not None and self._turn.is_interrupted
 
     def _may_read(self) -> bool:
         if self._is_closed():

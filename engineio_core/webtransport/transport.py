@@ -35,7 +35,7 @@ CLOSING_PINGS: Final = 2
 # client has filled a paused session would take the event loop for long.
 MAX_DROPPED: Final = 2000
 #: Bytes that a packet counts in addition to its length: short packets take as long as this.
-PACKET_BYTES: Final = 256
+PACKET_BYTES: Final = 1024
 _PING: Final = encode_header(1, False) + PING_PACKET.payload
 
 

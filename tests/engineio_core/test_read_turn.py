@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from engineio_core import PerMessageDeflate, read_turn
+from engineio_core.codec import frame_reader
 from engineio_core.http.connection import MAX_EMPTY_LINES, MAX_PIPELINED
-from engineio_core.read_turn import TURN_BYTES, TURN_SECONDS, ReadTurn
+from engineio_core.read_turn import TIME_BYTES, TURN_BYTES, TURN_SECONDS, ReadTurn
 from engineio_core.transports.polling import MAX_IGNORED
 from engineio_core.transports.websocket import MAX_SMALL_FRAMES, SMALL_FRAMES_SECONDS
 from tests.helpers.client import Connection, PollingClient, Server
@@ -91,6 +92,68 @@ def test_turn_that_is_not_interrupted_calls_nothing() -> None:
     clock.run()
 
 
+@pytest.mark.parametrize("is_begun", [False, True], ids=["not begun", "begun"])
+def test_turn_that_is_ended_continues_in_the_next_one(*, is_begun: bool) -> None:
+    clock = FakeClock()
+    continued: list[str] = []
+    turn = ReadTurn(clock, lambda: continued.append("proceed"))
+    if is_begun:
+        assert not turn.is_over()
+    turn.end()
+    assert turn.is_interrupted
+    assert turn.is_over()
+    clock.run()
+    assert continued == ["proceed"]
+    assert not turn.is_interrupted
+    assert not turn.is_over(), "a new turn begins"
+
+
+@pytest.fixture
+def slow_handlers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the time of a turn pass with each check of the time."""
+    seconds = count(1.0, TURN_SECONDS)
+    monkeypatch.setattr(frame_reader, "perf_counter", lambda: next(seconds))
+
+
+@pytest.mark.usefixtures("slow_handlers")
+def test_other_client_is_served_between_messages_with_slow_handlers() -> None:
+    server = Server()
+    flooding, other = server.open_websocket(), server.open_websocket()
+    flooding.tcp.feed(text_frame("4slow") * 20)
+    assert flooding.tcp.is_reading_paused
+    other.tcp.feed(text_frame("4other"))
+    assert server.received == ["slow", "slow", "other"]
+    server.clock.run()
+    assert server.received.count("slow") == 20
+    assert not flooding.tcp.is_reading_paused
+
+
+@pytest.mark.usefixtures("slow_handlers")
+def test_messages_that_wait_for_a_turn_are_delivered_when_the_client_leaves() -> None:
+    server = Server()
+    client = server.open_websocket()
+    client.tcp.feed(text_frame("4slow") * 15)
+    assert len(server.received) == 2
+    client.tcp.lose()
+    assert len(server.received) == 4, "one turn more"
+    server.clock.run()
+    assert server.reasons == ["transport close"]
+
+
+@pytest.mark.usefixtures("slow_machine")
+def test_short_post_is_delivered_in_several_turns() -> None:
+    server = Server()
+    other = server.open_websocket()
+    _, connection = send_long_post(server, 30)
+    assert 0 < len(server.received) < 5
+    other.tcp.feed(text_frame("4other"))
+    assert server.received[-1] == "other"
+    server.clock.run()
+    assert connection.response().text == "ok"
+    server.received.remove("other")
+    assert server.received == [f"{number:06}" for number in range(30)]
+
+
 @pytest.mark.usefixtures("slow_machine")
 def test_other_client_is_served_between_the_turns_of_a_large_chunk() -> None:
     server = Server()
@@ -98,7 +161,7 @@ def test_other_client_is_served_between_the_turns_of_a_large_chunk() -> None:
     flooding.tcp.feed(text_frame("4flood") * (CHUNK // 12))
     other.tcp.feed(text_frame("4other"))
     before = server.received.index("other")
-    assert 0 < before <= 2 * TURN_BYTES // 12 + 1
+    assert 0 < before <= 2 * (TURN_BYTES + TIME_BYTES) // 12
     server.clock.run()
     assert server.received.count("flood") == CHUNK // 12
     assert not flooding.tcp.is_reading_paused

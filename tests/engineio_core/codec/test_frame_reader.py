@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from engineio_core.codec import frame_reader
 from engineio_core.codec.frame_reader import (
     READER_TRANSITIONS,
     SLICE,
@@ -13,7 +14,7 @@ from engineio_core.codec.frame_reader import (
     ReaderState,
 )
 from engineio_core.errors import ProtocolError
-from engineio_core.read_turn import TURN_BYTES
+from engineio_core.read_turn import TIME_BYTES, TURN_BYTES, TURN_SECONDS
 from tests.helpers.wire import (
     BINARY,
     CLOSE,
@@ -45,6 +46,7 @@ class Owner:
         self.is_over = False
         self.holds: list[int] = []
         self.checks = 0
+        self.ended_turns = 0
         self.on_record: Callable[[], None] = lambda: None
 
     def record(self, kind: str, payload: bytes) -> None:
@@ -68,6 +70,9 @@ class Owner:
     def is_turn_over(self) -> bool:
         self.checks += 1
         return self.is_over
+
+    def end_turn(self) -> None:
+        self.ended_turns += 1
 
     def listener_failed(self, error: BaseException, payload: bytes, is_text: bool) -> None:
         if isinstance(error, ProtocolError):
@@ -450,6 +455,60 @@ def test_small_chunk_of_usual_frames_is_read_without_a_check_of_the_turn() -> No
     owner = Owner()
     owner.reader.feed(text_frame("x") * 1000)
     assert (len(owner.calls), owner.checks) == (1000, 0)
+
+
+@pytest.fixture
+def slow_handlers(monkeypatch: pytest.MonkeyPatch) -> Callable[[Owner, float], None]:
+    """Let the handler of each message take a number of seconds."""
+    now = 1.0
+    monkeypatch.setattr(frame_reader, "perf_counter", lambda: now)
+
+    def slow_down(owner: Owner, seconds: float) -> None:
+        def work() -> None:
+            nonlocal now
+            now += seconds
+
+        owner.on_record = work
+
+    return slow_down
+
+
+def test_short_chunk_is_divided_when_its_messages_take_the_time_of_a_turn(
+    slow_handlers: Callable[[Owner, float], None],
+) -> None:
+    owner = Owner()
+    slow_handlers(owner, TURN_SECONDS / 2)
+    owner.reader.feed(text_frame("x") * 100)
+    assert (len(owner.calls), owner.ended_turns, owner.checks) == (3, 1, 0)
+    assert owner.reader.has_pending
+    while owner.reader.has_pending:
+        owner.reader.feed(b"")
+    # Each turn begins behind its first message; the last 18 messages have no check.
+    assert (len(owner.calls), owner.ended_turns) == (100, 28)
+
+
+def test_first_slow_message_of_a_turn_lets_each_one_be_checked(
+    slow_handlers: Callable[[Owner, float], None],
+) -> None:
+    owner = Owner()
+    frame = text_frame("x")
+    owner.reader.receive_text = lambda payload: owner.record("text", payload)
+    slow_handlers(owner, 0.0)
+    owner.reader.feed(frame * 40)
+    assert (len(owner.calls), owner.ended_turns) == (40, 0)
+    slow_handlers(owner, TURN_SECONDS)
+    owner.reader.feed(frame * 40)
+    assert (len(owner.calls), owner.ended_turns) == (42, 1)
+
+
+def test_chunk_of_a_few_short_messages_is_read_in_one_turn(
+    slow_handlers: Callable[[Owner, float], None],
+) -> None:
+    owner = Owner()
+    slow_handlers(owner, TURN_SECONDS)
+    frames = TIME_BYTES // len(text_frame("x"))
+    owner.reader.feed(text_frame("x") * frames)
+    assert (len(owner.calls), owner.ended_turns) == (frames, 0)
 
 
 def test_turn_is_checked_after_each_frame_of_the_slow_path() -> None:
