@@ -83,6 +83,41 @@ async def node_return_error() -> tuple[bool, bool]:
     return other, await accepts(io)
 
 
+@habit(NODE, "`allowRequest`, or a middleware of")
+async def node_allow_request() -> tuple[bool, bool]:
+    others = []
+    for code in ("io.engine.opts.allowRequest = () => {};", "io.engine.use(() => {});"):
+        async with serving_node(code) as url:
+            others.append(await can_connect(url, wait=0.5))
+    code = (
+        "from socketio_core import SocketServer\n"
+        "io = SocketServer(allow_request=lambda request: None)\n"
+        "io.engine.use(lambda request: None)"
+    )
+    async with serving_ours(code) as url:
+        return any(others), await can_connect(url)
+
+
+@habit(NODE, '`io.on("x", f)` for an event that other')
+async def node_server_event() -> tuple[bool, bool]:
+    async with serving_node('io.on("x", (callback) => callback("reached"));') as url:
+        other = await reaches_handler(url)
+    code = "from socketio_core import SocketServer\nio = SocketServer()\n"
+    async with serving_ours(f'{code}io.on_server_event("x", lambda: "reached")') as url:
+        assert not await reaches_handler(url)
+    async with serving_ours(f'{code}io.on("x", lambda socket: "reached")') as url:
+        return other, await reaches_handler(url, wait=60)
+
+
+async def reaches_handler(url: str, wait: float = 0.5) -> bool:
+    """Return whether an event of a client reaches the handler of `x`."""
+    async with connecting(url) as connect:
+        try:
+            return bool(await (await connect()).call("x", timeout=wait) == "reached")
+        except AckTimeoutError:
+            return False
+
+
 @habit(NODE, "a middleware throws")
 async def node_throw() -> tuple[None, bool]:
     io = SocketServer()

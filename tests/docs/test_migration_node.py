@@ -16,8 +16,12 @@ from socketio_core import (
     Ack,
     AckTimeoutError,
     ConnectError,
+    ConnectionRefusal,
+    Cookie,
     Cors,
     Emitter,
+    HttpRequest,
+    HttpResponse,
     InProcessCluster,
     MsgpackParser,
     Recovery,
@@ -591,6 +595,98 @@ async def node_server_side_emit() -> None:
         await first.server_side_emit("x", 1)
         await settle()
     assert seen == [1]
+
+
+@row('`io.on("x", (data, callback) => callback(1))` for events of `serverSideEmit`')
+async def server_events() -> None:
+    cluster = InProcessCluster()
+    io, other = (SocketServer(adapter=cluster.join()) for _ in range(2))
+
+    @other.on_server_event("x")
+    def f(data: int) -> int:
+        return data + 1
+
+    async with TestServer(io), TestServer(other) as server:
+        await settle()
+        assert await io.server_side_emit_with_ack("x", 1) == [2]
+        assert other.main.event_names() == []
+        assert (await server.connect()).connected
+
+
+@row('`io.on("new_namespace", f)`')
+async def node_new_namespace() -> None:
+    io, names = SocketServer(), []
+    io.on_new_namespace(lambda namespace: names.append(namespace.name))
+    io.of("/a")
+    assert names == ["/a"]
+
+
+async def handshake(io: SocketServer) -> str:
+    """Return the response to a handshake."""
+    listener = await io.listen()
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+        path = b"/socket.io/?EIO=4&transport=polling"
+        writer.write(b"GET %b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" % path)
+        return (await reader.read()).decode()
+    finally:
+        writer.close()
+        await io.shutdown(grace=0)
+
+
+@row("`allowRequest: (request, callback) => callback(null, true)`")
+async def node_allow_request() -> None:
+    for decision, expected in ((None, "200"), (True, "200"), (False, "403"), ("no", "403")):
+
+        def f(request: HttpRequest, decision: bool | str | None = decision) -> bool | str | None:
+            return decision
+
+        assert (await handshake(SocketServer(allow_request=f))).split()[1] == expected
+
+
+@row("`io.engine.use((request, response, next) => next())`")
+async def node_engine_use() -> None:
+    io = SocketServer()
+    answers: list[HttpResponse | None] = [None, HttpResponse(418)]
+    io.engine.use(lambda request: answers.pop(0))
+    assert (await handshake(io)).split()[1] == "200"
+    assert (await handshake(io)).split()[1] == "418"
+
+
+@row('`io.engine.on("connection_error", (error) => ...)`')
+async def node_connection_error() -> None:
+    io = SocketServer(allow_request=lambda request: "no")
+    errors: list[ConnectionRefusal] = []
+    io.engine.on("connection_error", errors.append)
+    await handshake(io)
+    (error,) = errors
+    assert (error.code, error.message, error.context) == (4, "Forbidden", {"message": "no"})
+    assert error.request.headers["host"] == "a"
+
+
+@row('`io.engine.on("headers", (headers, request) => ...)`')
+async def node_headers() -> None:
+    io = SocketServer()
+
+    def f(headers: dict[str, str], request: HttpRequest) -> None:
+        headers["x-host"] = request.headers["host"]
+
+    io.engine.on("headers", f)
+    assert "x-host: a\r\n" in (await handshake(io)).lower()
+
+
+@row('`cookie: { name: "io", sameSite: "strict" }`')
+async def node_cookie() -> None:
+    io = SocketServer(cookie=Cookie(name="io", same_site="strict"))
+    cookie = re.search(r"set-cookie: (.*)\r\n", await handshake(io), re.IGNORECASE)
+    assert cookie is not None
+    assert re.fullmatch(r"io=\S+; Path=/; HttpOnly; SameSite=Strict", cookie[1])
+
+
+@row("`socket.conn.transport.name`")
+async def node_transport() -> None:
+    async with pair() as test:
+        assert test.socket.session.transport.name == "websocket"
 
 
 @row("`await io.allSockets()`")
