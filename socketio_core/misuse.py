@@ -226,6 +226,18 @@ FOREIGN_NAMES: Final = {
     "except": "io.except_(room)",
     "clientsCount": "len(io.engine.sessions)",
     "close": "await io.shutdown()",
+    "attachApp": "io.mount(app), or io.run() without an application",
+    "httpServer": "the result of await io.listen()",
+    "encoder": "the option parser",
+    "write": "io.send(*args), or socket.send(*args)",
+    "in": "io.in_(room)",
+    "leaveAll": "socket.leave_all()",
+    "disconnected": "not socket.connected",
+    "eventNames": "socket.namespace.event_names()",
+    "serveClient": "the option serve_client",
+    "connectTimeout": "the option connect_timeout",
+    "opts": "io.options, or io.engine.options",
+    "path": "io.engine.options.path",
     "adapter": "socket.namespace.adapter",
 }
 """Names of the APIs of python-socketio and Node, and the equivalent here."""

@@ -20,6 +20,7 @@ from tests.socketio_core.misuse.support import async_callback, connect_with
     ("attach", r"io\.mount\(app\)"), ("emitWithAck", r"emit_with_ack"), ("event", r"@io\.on"),
     ("fetchSockets", r"fetch_sockets"), ("register_namespace", r"register\(object\)"),
     ("instrument", r"instrument\(io, auth"), ("handle_request", r"io\.asgi_app"),
+    ("attachApp", r"io\.mount"), ("in", r"io\.in_"), ("path", r"io\.engine\.options\.path"),
 ])  # fmt: skip
 def test_server_names_the_equivalent_of_a_foreign_name(name: str, equivalent: str) -> None:
     io = SocketServer()
