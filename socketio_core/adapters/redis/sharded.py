@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from time import monotonic
 from typing import Any, Final, Literal, final
 
 from engineio_core.options import check_bool
@@ -31,6 +32,8 @@ _MODES: Final = ("dynamic", "dynamic-private", "static")
 _SPUBLISH: Final = b"SPUBLISH"
 _SSUBSCRIBE: Final = b"SSUBSCRIBE"
 _SOCKET_ID_LENGTH: Final = 20
+_JOIN_SECONDS: Final = 30.0
+"""How long events of a room use the channel of the namespace after a request to join the room."""
 
 
 @final
@@ -106,6 +109,8 @@ class ShardedTransport:
         self._listener: TransportListener | None = None
         self._adapter: ClusterAdapter | None = None
         self._room_channels: dict[str, bytes] = {}
+        # Rooms that sockets of other servers join by a request, and the end of _JOIN_SECONDS.
+        self._joined: dict[str, float] = {}
 
     def open(self, listener: TransportListener) -> None:
         """Deliver messages to the listener."""
@@ -133,7 +138,12 @@ class ShardedTransport:
         return f"{self._prefix}{room}#".encode("utf-8", "replace")
 
     def choose_channel(self, message: Message) -> bytes:
-        """Return the channel of a message: that of its room, if it has one."""
+        """Return the channel of a message: that of its room, if it has one.
+
+        Another server subscribes to the channel of a room only when it receives the request to
+        join the room. Until then, its sockets get the events of the room over the channel of the
+        namespace, behind the request.
+        """
         data = message.data
         if message.type != MessageType.BROADCAST or data is None or "requestId" in data:
             return self._channel
@@ -144,12 +154,25 @@ class ShardedTransport:
         # Node takes a room for private if its name has the length of a socket id.
         if self._mode == "dynamic" and _utf16_length(room) == _SOCKET_ID_LENGTH:
             return self._channel
+        if self._joined and self._joined.get(room, 0.0) > monotonic():
+            return self._channel
         return self._name_channel(room)
 
     def publish(self, message: Message) -> None:
         """Queue a message for all servers that have its room."""
         payload = encode_message(message)
         self._link.publish(_SPUBLISH, self.choose_channel(message), payload)
+        if message.type == MessageType.SOCKETS_JOIN and message.data is not None:
+            self._note_join(message.data["rooms"])
+
+    def _note_join(self, rooms: list[str]) -> None:
+        now = monotonic()
+        joined = self._joined
+        for room in rooms:
+            joined.pop(room, None)  # to the end: the order is that of the times
+            joined[room] = now + _JOIN_SECONDS
+        while joined and joined[first := next(iter(joined))] <= now:
+            del joined[first]
 
     def publish_response(self, requester_uid: str, message: Message) -> None:
         """Queue an answer on the channel of the server that sent the request."""

@@ -315,6 +315,38 @@ def test_room_channels_are_subscribed_as_by_the_official_adapter() -> None:
         asyncio.run(run(mode))
 
 
+@pytest.mark.parametrize("mode", ["dynamic", "dynamic-private", "static"])
+async def test_event_follows_a_request_to_join_its_room_on_one_channel(
+    mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr("socketio_core.adapters.redis.sharded.monotonic", lambda: now)
+    factory = FACTORIES[f"sharded-{mode}"]()
+    link = use_fake_link(factory, "0123456789abcdef")
+    io = SocketServer(adapter=factory)
+    namespace = "socket.io#/#"
+    own = dict.fromkeys("ab", namespace) if mode == "static" else {
+        room: f"{namespace}{room}#" for room in "ab"
+    }  # fmt: skip
+
+    def channel_of(room: str) -> str:
+        link.sent.clear()
+        io.to(room).emit("news")
+        ((channel, _),) = link.sent
+        return channel
+
+    async with TestServer(io):
+        io.in_("remote").sockets_join("a", "b")
+        assert [channel_of("a"), channel_of("b")] == [namespace, namespace]
+        now += 20
+        io.in_("remote").sockets_join("a")
+        now += 20  # more than 30 seconds after the first request
+        assert [channel_of("a"), channel_of("b")] == [namespace, own["b"]]
+        io.in_("remote").sockets_join("c")
+        now += 20
+        assert channel_of("a") == own["a"]
+
+
 def test_message_is_a_value() -> None:
     message = Message(2, None, "x", "/")
     assert encode_message(message) == b'{"type":2,"uid":"x","nsp":"/"}'

@@ -63,6 +63,17 @@ async def test_sockets_join_leave_and_disconnect_on_the_other_server(pair: Pair)
     await until(lambda: not pair.ios[1].sockets)
 
 
+async def test_event_behind_sockets_join_reaches_the_room_on_the_other_server(pair: Pair) -> None:
+    """With Node's sharded adapter, it does not (findings/redis-sharded-adapter-sockets-join.sh)."""
+    client = await pair.servers[1].connect()
+    for number in range(20):
+        pair.ios[0].in_(client.id).sockets_join(f"room-{number}")
+        pair.ios[0].to(f"room-{number}").emit("news", number)
+    pair.ios[0].emit("end")
+    await client.receive_event("end")
+    assert client.received == [("news", [number]) for number in range(20)]
+
+
 async def test_fetch_sockets_returns_the_sockets_of_both_servers(pair: Pair) -> None:
     here = await pair.servers[0].connect()
     there = await pair.servers[1].connect(auth={"token": "t"})
