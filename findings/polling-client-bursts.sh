@@ -10,7 +10,7 @@
 #
 # Affected: python-socketio 5.18.1 (AsyncClient and Client) with transports=["polling"] or behind proxies without
 # WebSockets, with socket.io 4.8.4; also io.socket:socket.io-client 2.1.2 in Java over polling.
-# Source: Engine.IO protocol, revision 4, "maxPayload"; socketio/socket.io-client#1531 asked for it.
+# Source: Engine.IO protocol, revision 4, "maxPayload"; socketio/socket.io-client#1531, the reason for the field.
 # Remedy: wait for an ack after some events (`await client.call(...)`), a larger maxHttpBufferSize, or WebSocket.
 # Needs: node, npm, python3.
 set -euo pipefail

@@ -5,9 +5,9 @@
 # with `Upgrade: h2c`, which a server may ignore, as RFC 9110 describes (section 7.8). Node passes a request with any
 # Upgrade header to the listeners of "upgrade" as soon as one exists, and does not call the listener of "request".
 # Attaching Socket.IO adds such a listener. It waits for a second (destroyUpgradeTimeout) and closes connections to
-# paths that are not its own: routes of an Express application on the same server never receive the request. A handshake over polling
-# receives 400. The same requests succeed before Socket.IO is attached, over HTTPS and from other clients, so that
-# the error, "header parser received no bytes", seems to be one of the Java program.
+# paths that are not its own, so that routes of an Express application on the same server never receive the request.
+# A handshake over polling receives 400. The same requests succeed before Socket.IO is attached, over HTTPS and from
+# other clients, so that the error, "header parser received no bytes", seems to be one of the Java program.
 #
 # Affected: producers and health checks in Java 11 or later, and `curl --http2`, inside a network without TLS. Behind
 # nginx 1.22 that passes on $http_upgrade, as usual for WebSockets, they receive 502.
