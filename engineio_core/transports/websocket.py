@@ -143,8 +143,9 @@ class WebSocketTransport(asyncio.Protocol):
         if self._closing_timer is not None:
             self._closing_timer.cancel()
             self._closing_timer = None
-        is_waiting = self._reader.state is _PAUSED or self._is_interrupted()
-        if is_waiting and self._reader.has_pending:
+        turn = self._turn
+        is_interrupted = turn is not None and turn.is_interrupted
+        if (is_interrupted or self._reader.state is _PAUSED) and self._reader.has_pending:
             self._deliver_pending()
         if self._reader.state is not _CLOSED:
             self._stop()
@@ -428,12 +429,8 @@ class WebSocketTransport(asyncio.Protocol):
         if self._reader.has_pending and self._batch is None:
             self.data_received(b"")
         # A listener may have paused reading again, or the turn is over again.
-        if self._may_read() and not self._is_interrupted():
+        if self._may_read() and not (self._turn is not None and self._turn.is_interrupted):
             self._resume_tcp()
-
-    def _is_interrupted(self) -> bool:
-        """Return whether messages wait for the next turn."""
-        return self._turn is not None and self._turn.is_interrupted
 
     def _may_read(self) -> bool:
         if self._is_closed():
