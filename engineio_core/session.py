@@ -740,7 +740,8 @@ class Session(HeartbeatTarget):
         self._on_packet = None
         self._call(on_close, reason, description)
         self._outbox = None
-        self._count_queued(-self._outbox_size)
+        if self._outbox_size:
+            self._count_queued(-self._outbox_size)
         for account in self._accounts:
             account.sessions -= 1
             if not account.sessions:
