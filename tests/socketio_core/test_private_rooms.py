@@ -73,3 +73,15 @@ async def test_room_of_an_absent_socket_is_kept_until_its_session_has_ended() ->
         absent.connection.cut()
         io.sockets[intruder.id].join(owner.id)
         assert owner.id in io.sockets[intruder.id].rooms
+
+
+async def test_room_of_a_restored_socket_can_be_joined_after_its_disconnect() -> None:
+    io = SocketServer(recovery=Recovery(max_disconnection_duration=60))
+    async with TestServer(io) as server:
+        intruder, owner = await server.connect(), await server.connect()
+        owner.connection.cut()
+        returned = await server.connect(recovering=owner)
+        assert returned.id == owner.id
+        returned.disconnect()
+        io.sockets[intruder.id].join(owner.id)
+        assert owner.id in io.sockets[intruder.id].rooms

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from socketio_core import Socket, SocketServer
+from socketio_core.testing import settle
 from tests.helpers.client import Client, WebSocketClient
 from tests.socketio_core.support import TcpServer
 
@@ -67,6 +69,17 @@ async def test_volatile_broadcast_is_dropped_after_a_queued_event(transport: str
         io.volatile.emit("first")
         io.volatile.emit("second")
     assert received_events(client) == ['2["first"]']
+
+
+async def test_volatile_broadcast_with_ack_is_dropped_after_a_queued_event(transport: str) -> None:
+    io, socket, client = connect(transport)
+    with stalled(client):
+        io.emit("regular")
+        pending = asyncio.ensure_future(io.volatile.emit_with_ack("volatile"))
+        await settle()
+    assert received_events(client) == ['2["regular"]']
+    socket.disconnect()
+    assert await pending == ([], [socket.id])
 
 
 async def test_regular_events_arrive_when_a_volatile_event_is_dropped(transport: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from engineio_core import Cors
+from engineio_core.http.cors import is_same_host
 from tests.helpers.client import Server
 from tests.helpers.wire import Response
 
@@ -31,8 +32,9 @@ def test_no_cors_headers_by_default() -> None:
     assert (response.status, response.json["code"]) == (400, 2)
 
 
-def test_any_origin_receives_a_star_without_vary() -> None:
-    response = request()
+@pytest.mark.parametrize("origins", ["*", ["*"], [PAGE, "*"]])
+def test_any_origin_receives_a_star_without_vary(origins: Any) -> None:
+    response = request("https://other.example", origins=origins)
     assert (allowed_origin(response), response.header("Vary")) == ("*", None)
 
 
@@ -143,12 +145,24 @@ def test_websocket_from_an_allowed_origin_is_accepted() -> None:
     assert server.upgrade({"Origin": PAGE}).response().status == 101
 
 
-@pytest.mark.parametrize("origin", ["https://evil.test", "null", "https://app.example.evil.test"])
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://evil.test", "null", "https://app.example.evil.test", "https://evilserver.example",
+        "https://server.example.evil.test", "https://sub.server.example",
+    ],
+)  # fmt: skip
 def test_websocket_from_another_origin_is_refused(origin: str) -> None:
     server = Server(cors=Cors(origins=[PAGE]))
     response = server.upgrade({"Origin": origin}).response()
     assert (response.status, response.text) == (400, "Forbidden")
     assert (server.errors[0].code, server.sessions) == (4, [])
+
+
+@pytest.mark.parametrize("origin", ["null", "", "https://", "https://[::1"])
+def test_origin_without_a_host_is_not_the_own_host(origin: str) -> None:
+    assert not is_same_host(origin, "")
+    assert not is_same_host(origin, "server.example")
 
 
 def test_upgrade_of_a_session_from_another_origin_is_refused() -> None:

@@ -27,6 +27,18 @@ def test_origin_check_that_returns_another_type_denies(
     assert f"must return True or False without await, got {result!r}"[:60] in caplog.text
 
 
+@pytest.mark.parametrize("result", [False, None])
+def test_origin_check_that_returns_false_or_nothing_denies(
+    result: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = Server(cors=Cors(origins=lambda origin: result))
+    response = server.get({"Origin": PAGE}, transport="polling").response()
+    assert response.header("Access-Control-Allow-Origin") is None
+    headers = {**WEBSOCKET_HEADERS, "Origin": PAGE}
+    assert server.get(headers, transport="websocket").response().status == 400
+    assert "must return True or False" not in caplog.text
+
+
 def test_origin_check_that_returns_an_awaitable_denies_and_is_logged_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -41,6 +41,17 @@ async def test_offset_is_sent_only_to_clients_with_recovery() -> None:
         assert all(isinstance(args[-1], str) for _, args in offered.received)
 
 
+async def test_volatile_broadcast_after_an_event_is_dropped_with_and_without_recovery() -> None:
+    io = make_server(offered_to=wants_recovery)
+    async with TestServer(io) as server:
+        offered, other = await connect_both(server)
+        io.emit("regular", 1)
+        io.volatile.emit("volatile", 2)
+        await settle()
+        for client in (offered, other):
+            assert [name for name, _ in client.received] == ["regular"]
+
+
 async def test_broadcast_to_clients_with_recovery_only_has_an_offset() -> None:
     io = make_server(offered_to=wants_recovery)
     async with TestServer(io) as server:

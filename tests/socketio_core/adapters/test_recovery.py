@@ -226,6 +226,18 @@ async def test_session_is_restored_for_one_connection_only() -> None:
         assert second.connected != first.connected
 
 
+async def test_restored_session_is_not_restored_again_after_an_intended_disconnect() -> None:
+    io = make_server()
+    async with TestServer(io) as server:
+        client = await server.connect()
+        client.connection.cut()
+        again = await server.connect(recovering=client)
+        assert again.id == client.id
+        again.disconnect()
+        for former in (client, again):
+            assert (await server.connect(recovering=former)).id != client.id
+
+
 async def test_client_recovers_repeatedly() -> None:
     io = make_server()
     async with TestServer(io) as server:

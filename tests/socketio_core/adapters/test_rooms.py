@@ -41,6 +41,7 @@ async def test_socket_joins_and_leaves_any_number_of_rooms(count: int) -> None:
         names = [f"room {number}" for number in range(count)]
         for name in names:
             await socket.join(name)
+            assert name in socket.rooms
             await socket.join([name, name])
         assert socket.rooms == {client.id, *names}
         while names:
