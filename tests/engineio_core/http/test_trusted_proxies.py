@@ -80,6 +80,17 @@ def test_chain_is_applied_up_to_the_first_untrusted_address(chain: str, client: 
     assert apply_proxies({"x-forwarded-for": chain}, LOCAL)[0] == client
 
 
+def test_scheme_and_host_are_those_of_the_nearest_proxy() -> None:
+    headers = {
+        "x-forwarded-for": "6.6.6.6, 198.51.100.9",
+        "x-forwarded-proto": "https, http",
+        "x-forwarded-host": "evil.example, app.example",
+    }
+    assert apply_proxies(headers, LOCAL) == ("198.51.100.9", False, "app.example")
+    headers["x-forwarded-proto"] = "http, https"
+    assert apply_proxies(headers, LOCAL) == ("198.51.100.9", True, "app.example")
+
+
 def test_forwarded_scheme_is_applied_without_an_address() -> None:
     assert apply_proxies({"x-forwarded-proto": "https"}, LOCAL) == ("127.0.0.1", True, "inner")
 
@@ -120,6 +131,13 @@ def test_long_chain_is_parsed() -> None:
     chain = "10.0.0.1, " * 5000 + "10.0.0.1"
     assert apply_proxies({"x-forwarded-for": chain}, LOCAL)[0] == "10.0.0.1"
     assert apply_proxies({"forwarded": "for=10.0.0.1;" * 5000}, LOCAL)[0] == "10.0.0.1"
+
+
+def test_last_addresses_of_a_long_chain_are_applied() -> None:
+    chain = "6.6.6.6, " + "10.0.0.1, " * 40 + "198.51.100.9, 10.0.0.2"
+    assert apply_proxies({"x-forwarded-for": chain}, LOCAL)[0] == "198.51.100.9"
+    forwarded = ", ".join(f"for={each}" for each in chain.split(", "))
+    assert apply_proxies({"forwarded": forwarded}, LOCAL)[0] == "198.51.100.9"
 
 
 @pytest.mark.parametrize("junk", [" " * 16_000, "a" * 16_000, "\t=" * 8000, 'a="' * 5000])

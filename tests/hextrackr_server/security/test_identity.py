@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from hextrackr_server.errors import ErrorCode, ServiceError
 from hextrackr_server.security.identity import IdentityService
 from hextrackr_server.security.principal import Principal, TokenAuthority
+from hextrackr_server.security.session_store import SqliteStore
+from tests.contract.support import SessionStore
 from tests.hextrackr_server.support import SECRET, FakeClock
 
 #: Seconds that the clock of the service is ahead of the clock of tokens: each token is older.
@@ -71,3 +75,45 @@ async def test_recheck_returns_expired_principals(identity: IdentityService) -> 
     assert await identity.recheck([over, good, endless]) == [over]
     assert identity.seconds_left(over) == 0
     assert identity.seconds_left(endless) is None
+
+
+HUB = {"host": "hub.example:8080"}
+
+
+@pytest.fixture
+def sessions(tmp_path: Path) -> SessionStore:
+    return SessionStore(tmp_path / "sessions.db")
+
+
+@pytest.fixture
+def browsers(sessions: SessionStore) -> Iterator[IdentityService]:
+    clock = Clock()
+    clock.now = time.time()
+    store = SqliteStore(sessions.path)
+    identity = IdentityService(TokenAuthority(SECRET), clock, sessions.cookies, store)
+    yield identity
+    identity.close()
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+async def test_cookie_allows_changes_from_the_same_site_only(
+    browsers: IdentityService, sessions: SessionStore, method: str
+) -> None:
+    cookie = sessions.log_in("7") | HUB
+    for origin in ("https://evil.example", "null", "http://hub.example.evil.example:8080"):
+        with pytest.raises(ServiceError, match="must come from the same site") as refusal:
+            await browsers.from_request(method, cookie | {"origin": origin})
+        assert refusal.value.code is ErrorCode.FORBIDDEN
+    proxied = {"origin": "https://public.example", "x-forwarded-host": "public.example"}
+    for more in ({}, {"origin": "http://hub.example:8080"}, proxied):
+        assert (await browsers.from_request(method, cookie | more)).user_id == "7"
+    other = bearer() | HUB | {"origin": "https://evil.example"}
+    assert (await browsers.from_request(method, other)).user_id == "7"
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
+async def test_cookie_allows_reading_with_any_origin(
+    browsers: IdentityService, sessions: SessionStore, method: str
+) -> None:
+    headers = sessions.log_in("7") | HUB | {"origin": "https://other.example"}
+    assert (await browsers.from_request(method, headers)).user_id == "7"
