@@ -28,7 +28,12 @@ findings. Neither needs a database. This page is generated from the format profi
 - The header selects the format. Case, spaces, dots, underscores, hyphens and `?` in column names
   do not matter. The reader skips rows above the header and a line such as `sep=;`, and splits rows
   that consist of one quoted cell. It reads UTF-8, UTF-16 and Windows-1252, with `,`, `;`, tab or
-  `|` as the separator.
+  `|` as the separator. A quote may stand behind a separator and blanks.
+- A header in the middle of a file is skipped. The rows below it are read in the order of its
+  columns. If it has columns that the first header lacks, the rows below it are rejected: import
+  them as a file of their own.
+- Marks for spreadsheets are removed: the values of `="00123"`, `'00123` and
+  `=HYPERLINK("https://example.test/","00123")` are `00123`.
 - The address identifies a host; without an address, the full name does. The CVE identifies a
   finding of a host; without a CVE, the ID or the name of the plugin does.
 - An invalid value causes a warning with its column, row and text, and is left out. The importer

@@ -213,7 +213,12 @@ def _split_csv(text: str) -> tuple[list[str], list[list[str]]]:
     elif text.partition("\n")[0].count(";") >= len(_CSV_COLUMNS) - 1:
         delimiter = ";"
     # The line behind the last one becomes a row of one cell, unless a quote is open.
-    reader = csv.reader(chain(_limited(lines), ("\n", _END)), delimiter=delimiter)
+    # A quote behind a delimiter and blanks opens a cell, too.
+    reader = csv.reader(
+        chain(_limited(lines), ("\n", _END)),
+        delimiter=delimiter,
+        skipinitialspace=delimiter != " ",
+    )
     rows: list[list[str]] = []
     try:
         for row in reader:

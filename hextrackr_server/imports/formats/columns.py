@@ -13,6 +13,7 @@ from typing import Any
 
 from hextrackr_server.imports.formats.file_warnings import FileWarnings
 from hextrackr_server.imports.formats.profile import Profile, normalize
+from hextrackr_server.imports.formats.spreadsheet_marks import MARKS, read_text, remove_marks
 from hextrackr_server.imports.formats.words import LONGEST_NULL, NULLS
 
 
@@ -55,13 +56,15 @@ class Columns:
         cells = row.cells
         for index in self.by_field.get(field, ()):
             text = cells[index].strip()
+            if text and text[0] in MARKS:
+                text = remove_marks(text)
             if text and (len(text) > LONGEST_NULL or text.lower() not in self.nulls):
                 return index, text
         return None
 
     def all(self, row: Row, field: str) -> list[str]:
         """Return the cells of a field that are not empty."""
-        cells = (row.cells[index].strip() for index in self.by_field.get(field, ()))
+        cells = (read_text(row.cells[index]) for index in self.by_field.get(field, ()))
         return [cell for cell in cells if cell.lower() not in self.nulls]
 
     def key_of(self, fields: Iterable[str]) -> Callable[[Sequence[str]], Any]:

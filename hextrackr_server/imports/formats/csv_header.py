@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 from hextrackr_server.imports.formats.csv_rows import read_rows
 from hextrackr_server.imports.formats.profile import Profile, normalize
+from hextrackr_server.imports.formats.spreadsheet_marks import read_text
 from hextrackr_server.imports.formats.text_source import TextSource
 
 HEADER_ROWS: Final = 40
@@ -123,7 +124,7 @@ def _make_candidate(row: BeginningRow, *, is_wrapped: bool) -> _Candidate:
         if not cells or any(cells[1:]) or "," not in cells[0]:
             return _Candidate(row.number, tuple(cells), frozenset())
         cells = split_wrapped(cells[0])
-    names = tuple([cell.strip().lstrip("\ufeff") for cell in cells])
+    names = read_names(cells)
     return _Candidate(row.number, names, frozenset([normalize(name) for name in names if name]))
 
 
@@ -146,6 +147,19 @@ def _match_rows(
     return None
 
 
+def read_names(cells: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of columns without marks of files and of spreadsheets."""
+    return tuple([_read_name(cell) for cell in cells])
+
+
+def _read_name(cell: str) -> str:
+    text = cell.strip()
+    if text[:1] == "\ufeff":
+        # In the middle of a file, the csv module does not see a quote behind the mark.
+        text = text.lstrip("\ufeff").strip('" ')
+    return read_text(text)
+
+
 def split_wrapped(text: str) -> list[str]:
     """Return the cells of a wrapped row, leniently: a quote ends a cell only before a comma.
 
@@ -154,6 +168,8 @@ def split_wrapped(text: str) -> list[str]:
     cells: list[str] = []
     position, end = 0, len(text)
     while position <= end:
+        while text.startswith(" ", position):
+            position += 1
         if not text.startswith('"', position):
             stop = text.find(",", position)
             stop = end if stop < 0 else stop

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -90,7 +90,7 @@ def read_rows(
     blocks = _Blocks(source)
     repair_cells = _make_repair(path)
     lines = islice(chain.from_iterable(blocks), most_lines)
-    reader = csv.reader(chain(lines, blocks.end(delimiter)), delimiter=delimiter)
+    reader = make_reader(chain(lines, blocks.end(delimiter)), delimiter)
     number = 0
     while True:
         try:
@@ -118,6 +118,11 @@ def read_rows(
             yield number, [], ENDLESS_ROW if text.startswith(_FIELD_LIMIT) else text, ()
         else:
             return
+
+
+def make_reader(lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:
+    """Return a reader for which a quote behind a delimiter and blanks opens a cell."""
+    return csv.reader(lines, delimiter=delimiter, skipinitialspace=delimiter != " ")
 
 
 def _has_long_line(text: str) -> bool:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -13,10 +12,12 @@ from pathlib import Path
 from typing import Final
 
 from hextrackr_server.imports.formats.csv_header import Header, split_wrapped
+from hextrackr_server.imports.formats.csv_parts import AROUND, REPEATED_HEADER, Part, PartFinder
 from hextrackr_server.imports.formats.csv_rows import (
     ENDLESS_ROW,
     OPEN_QUOTE,
     NumberedRow,
+    make_reader,
     read_rows,
 )
 from hextrackr_server.imports.formats.text_source import Checkpoint, TextSource
@@ -76,7 +77,9 @@ class CsvTable:
         Raises IncompleteFileError at the end of a file that breaks off, unless `allow_partial`.
         """
         header = self.header
-        expected = len(header.names)
+        finder, expected = PartFinder(header), len(header.names)
+        beginnings = finder.beginnings
+        part: Part | None = None
         source = TextSource(self.path, self.checkpoint)
         others_are_short = others_end_empty = has_gaps = False
         previous = last_number = header.row
@@ -87,41 +90,68 @@ class CsvTable:
                 continue
             if problem and problem in {OPEN_QUOTE, ENDLESS_ROW}:
                 if last is not None:
-                    yield last
+                    yield last if part is None else part.arrange(last)
                 self._break_off(number, problem)
                 return
             if header.is_wrapped and not any(cells[1:]):
-                row = (number, split_wrapped(cells[0]), *row[2:])
+                cells = split_wrapped(cells[0])
+                row = number, cells, problem, row[3]
+            is_like_header = cells and cells[0].strip(AROUND).lower() in beginnings
+            begun = finder.find(row) if is_like_header else None
             if last is not None:
                 last_cells = last[1]
                 others_are_short |= len(last_cells) < expected
                 others_end_empty |= not (last_cells and last_cells[-1])
                 has_gaps |= last_number > previous + 1
                 previous = last_number
-                yield last
+                yield last if part is None else part.arrange(last)
+            if begun is not None:
+                part, expected = begun, begun.width
+                row = number, cells, REPEATED_HEADER, ()
             last = row
             last_number = number
         if last is None:
-            if source.last_character not in "\r\n":
-                self._refuse_unless_partial(f"it ends within its header (row {header.row})")
+            self._check_header_end(source.last_character)
             return
-        why = self._find_cut(
+        if self._is_whole(
             last,
+            expected,
             source.last_character,
             others_are_short=others_are_short,
             others_end_empty=others_end_empty,
             is_apart=last_number > previous + 1 and not has_gaps,
+        ):
+            yield last if part is None else part.arrange(last)
+
+    def _is_whole(
+        self,
+        last: NumberedRow,
+        expected: int,
+        character: str,
+        *,
+        others_are_short: bool,
+        others_end_empty: bool,
+        is_apart: bool,
+    ) -> bool:
+        """Return whether the last row is whole; see `_find_cut`. Raises IncompleteFileError."""
+        why = self._find_cut(
+            last,
+            expected,
+            character,
+            others_are_short=others_are_short,
+            others_end_empty=others_end_empty,
+            is_apart=is_apart,
         )
         if why:
             self._refuse_unless_partial(why)
-            return
-        if len(last[1]) >= expected and source.last_character not in "\r\n":
+        elif len(last[1]) >= expected and character not in "\r\n":
             self.open_end = last
-        yield last
+        return not why
 
     def _find_cut(
         self,
         last: NumberedRow,
+        expected: int,
         character: str,
         *,
         others_are_short: bool,
@@ -130,11 +160,10 @@ class CsvTable:
     ) -> str:
         """Return how the last row shows that the file is cut off, or an empty string.
 
-        `character` is the last one of the file; `is_apart` is set if the row follows the only
-        blank row.
+        `expected` is the number of columns, `character` the last character of the file; `is_apart`
+        is set if the row follows the only blank row.
         """
         number, cells, problem, _ = last
-        expected = len(self.header.names)
         count = len(cells)
         has_end = character in "\r\n"
         if problem:
@@ -157,6 +186,10 @@ class CsvTable:
             return f"the last cell of the last row ({number}) is cut off"
         return ""
 
+    def _check_header_end(self, character: str) -> None:
+        if character not in "\r\n":
+            self._refuse_unless_partial(f"it ends within its header (row {self.header.row})")
+
     def _quotes_header(self) -> bool:
         """Return whether the header ends with a quote."""
         lines: list[str] = []
@@ -166,7 +199,7 @@ class CsvTable:
                 lines[:] = [line]
                 yield line
 
-        for _ in islice(csv.reader(remember(), delimiter=self.header.delimiter), self.header.row):
+        for _ in islice(make_reader(remember(), self.header.delimiter), self.header.row):
             pass
         return lines[0].rstrip().endswith('"')
 

@@ -14,6 +14,7 @@ from hextrackr_server.imports.formats.columns import Columns, Row, find_columns
 from hextrackr_server.imports.formats.dates import OrderEvidence, is_ambiguous, read_day
 from hextrackr_server.imports.formats.file_warnings import FileWarnings
 from hextrackr_server.imports.formats.profile import DateOrder, Profile
+from hextrackr_server.imports.formats.spreadsheet_marks import read_text
 
 DEFAULT_ORDER: Final[DateOrder] = "mdy"
 SEEN_FIELDS: Final = ("first_seen", "last_seen")
@@ -124,7 +125,7 @@ def settle_date_orders(
     for cells in rows():
         for index in indexes:
             if index < len(cells) and cells[index]:
-                evidence[index].add(cells[index].strip())
+                evidence[index].add(read_text(cells[index]))
     default = profile.date_order or DEFAULT_ORDER
     for index, found in evidence.items():
         if found.is_open:

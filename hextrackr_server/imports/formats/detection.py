@@ -17,6 +17,7 @@ from hextrackr_server.imports.formats.csv_header import (
     find_header,
     find_separator_line,
     read_beginning,
+    read_names,
 )
 from hextrackr_server.imports.formats.csv_table import (
     MAXIMUM_COLUMNS,
@@ -162,7 +163,7 @@ def _read_mapped_header(path: Path, mapping: Profile) -> Header:
     for delimiter in (named,) if named else DELIMITERS:
         preamble: list[tuple[str, ...]] = []
         for row in read_beginning(path, delimiter):
-            names = tuple(cell.strip().lstrip("\ufeff") for cell in row.cells)
+            names = read_names(row.cells)
             count = len(wanted & {normalize(name) for name in names})
             if count and (best is None or count > best[0]):
                 found = Header(mapping, names, row.number, delimiter, preamble=tuple(preamble))

@@ -10,6 +10,7 @@ from hextrackr_server.imports.formats.day_reader import DayReader
 from hextrackr_server.imports.formats.numbers import read_port
 from hextrackr_server.imports.formats.parts import Host, Values
 from hextrackr_server.imports.formats.profile import Profile
+from hextrackr_server.imports.formats.spreadsheet_marks import read_text
 from hextrackr_server.imports.formats.value_reader import ValueReader
 from hextrackr_server.imports.formats.words import NO_EXPLOIT_WORDS
 from hextrackr_server.text import clean
@@ -62,7 +63,7 @@ class ExtraReader:
     def _read_exploit(self, row: Row) -> bool | None:
         found = None
         for index in self._columns.by_field.get("exploit", ()):
-            word = row.cells[index].strip().lower()
+            word = read_text(row.cells[index]).lower()
             if word and word not in self._columns.nulls:
                 if word not in NO_EXPLOIT_WORDS and self._names_exploit(word):
                     return True

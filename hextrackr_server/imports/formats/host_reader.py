@@ -18,6 +18,7 @@ from hextrackr_server.imports.formats.hosts import (
     split_url,
 )
 from hextrackr_server.imports.formats.parts import Host
+from hextrackr_server.imports.formats.spreadsheet_marks import read_text
 from hextrackr_server.text import clean
 
 NAME_FIELDS: Final = ("host", "address", "host_url")
@@ -78,7 +79,7 @@ class HostReader:
         """Return the operating system of a row's host, or an empty string."""
         name = self._columns.first(row, "operating_system")
         if not name and (indexes := self._columns.by_field.get("os_parts")):
-            parts = (row.cells[index].strip() for index in indexes)
+            parts = (read_text(row.cells[index]) for index in indexes)
             name = " ".join(part for part in parts if part)
         return "" if name.lower() == "unknown" else clean(name, _LONGEST_SYSTEM)
 

@@ -26,7 +26,7 @@ from hextrackr_server.imports.formats.host_reader import FIELDS as HOST_FIELDS
 from hextrackr_server.imports.formats.host_reader import SYSTEM_FIELDS, HostReader
 from hextrackr_server.imports.formats.parts import Host, MappedRow, Plugin, Values, findings_of
 from hextrackr_server.imports.formats.plugin_reader import FIELDS as PLUGIN_FIELDS
-from hextrackr_server.imports.formats.plugin_reader import TITLE_FIELDS, PluginReader
+from hextrackr_server.imports.formats.plugin_reader import PluginReader
 from hextrackr_server.imports.formats.profile import Profile
 from hextrackr_server.imports.formats.row_cache import RowCache
 from hextrackr_server.imports.formats.row_errors import (
@@ -97,9 +97,6 @@ class RowMapper:
         )
         self._state_cells = columns.key_of(STATE_FIELDS)
         self._seen_cells = columns.key_of((*SEEN_FIELDS, "fixed_on"))
-        titles = (columns.by_field[each][0] for each in TITLE_FIELDS if each in columns.by_field)
-        self._title = next(titles, 0)
-        self._title_name = columns.names[self._title] if columns.names else ""
         self._has_stale_days = profile.stale_days > 0
         self._first_plugin = ""
         self.named_hosts: dict[str, Host] = {}
@@ -250,11 +247,7 @@ class RowMapper:
             self._value_reader.read_epss(row)
             self._days.read(row, "patched")
             self._days.read(row, "kev_due")
-        is_usual = (
-            row.cells[self._title].strip() != self._title_name
-            and plugin.id not in self.profile.not_scanned
-        )
-        if self.warnings.total == before and is_usual:
+        if self.warnings.total == before and plugin.id not in self.profile.not_scanned:
             self._plugins.keep(self._plugin_cells(row.cells), plugin)
         return plugin
 
@@ -298,15 +291,7 @@ class RowMapper:
             if kind and kind.upper() not in profile.host_kinds:
                 self.totals.leave_out(clean(kind, 64))
                 return True
-        return self._is_header(row)
-
-    def _is_header(self, row: Row) -> bool:
-        """Return whether a row repeats the header, which may stand in the middle of a file."""
-        names = self.columns.names
-        return (
-            row.cells[self._title].strip() == names[self._title]
-            and sum(map(str.__eq__, map(str.strip, row.cells), names)) > self._width / 2
-        )
+        return False
 
 
 def _is_text(cell: str) -> bool:

@@ -16,6 +16,7 @@ from hextrackr_server.imports.formats.columns import Columns, Row
 from hextrackr_server.imports.formats.day_reader import DayReader
 from hextrackr_server.imports.formats.parts import Plugin
 from hextrackr_server.imports.formats.profile import Profile
+from hextrackr_server.imports.formats.spreadsheet_marks import read_text
 from hextrackr_server.text import clean, clean_text
 
 MAXIMUM_CVES: Final = 500
@@ -24,7 +25,6 @@ FIELDS: Final = (
     "plugin_id", "plugin_name", "plugin_name_parts", "cve", "description", "solution", "family",
     "vendor_reference", "published",
 )  # fmt: skip
-TITLE_FIELDS: Final = ("plugin_name", "plugin_id", "cve")
 
 _LONGEST_NAME: Final = 500
 _LONGEST: Final = 255
@@ -70,7 +70,7 @@ class PluginReader:
         """Return the name of the row's plugin, or an empty string."""
         name = self._columns.first(row, "plugin_name")
         if not name and (indexes := self._columns.by_field.get("plugin_name_parts")):
-            parts = (row.cells[index].strip() for index in indexes)
+            parts = (read_text(row.cells[index]) for index in indexes)
             name = self._profile.name_separator.join(part for part in parts if part)
         return clean(name, _LONGEST_NAME)
 
@@ -80,7 +80,7 @@ class PluginReader:
             text = row.cells[index]
             if text and (cves := find_cves(text)):
                 return cves
-            if text and (advisory := read_cisco_advisory(text)):
+            if text and (advisory := read_cisco_advisory(read_text(text))):
                 return [advisory]
         return self._find_cves_elsewhere(row, plugin_id)
 
@@ -103,9 +103,9 @@ class PluginReader:
                 if malformed := find_malformed_cve(text, len(cves)):
                     columns.warn_of_cell(row, index, malformed, _NOT_A_CVE)
                 break
+            text = read_text(text)
             if advisory := read_cisco_advisory(text):
                 return [advisory]
-            text = text.strip()
             is_meant = "cve" in text.lower() or (text and "cve" in columns.names[index].lower())
             if is_meant and text.lower() not in columns.nulls:
                 columns.warn_of_cell(row, index, text, _NOT_A_CVE)

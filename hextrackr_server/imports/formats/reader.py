@@ -7,10 +7,11 @@ rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
+from hextrackr_server.imports.formats.csv_parts import REPEATED_HEADER
 from hextrackr_server.imports.formats.csv_rows import HOST_ROW, NumberedRow
 from hextrackr_server.imports.formats.csv_table import CsvTable
 from hextrackr_server.imports.formats.dates import read_day
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from hextrackr_server.imports.formats.xml_table import XmlTable
 
 CHUNK_ROWS: Final = 500
+
+_Mapped = TypeVar("_Mapped")
 
 
 def describe_empty(rows: int, findings: int, rejected: int) -> str:
@@ -112,34 +115,26 @@ class ExportReader:
 
     def read(self) -> Iterator[RowResult]:
         """Yield the rows that have findings, are rejected, or report a check that was not run."""
-        map_findings = self.mapper.map_findings
-        for number, cells, problem, invalid_cells in self._table.rows():
-            self.mapper.named_hosts.clear()
-            if number == HOST_ROW:
-                continue
-            self.rows += 1
-            try:
-                if problem or invalid_cells or len(cells) <= 2:
-                    self._check(number, cells, problem, invalid_cells)
-                    if len(cells) <= 2 and self.mapper.is_footer(cells):
-                        self.rows_skipped += 1
-                        continue
-                findings = map_findings(number, cells)
-            except NoFindingError as error:
-                if self._is_reported(cells, error):
-                    yield RowResult(number, (), error)
-            else:
-                if findings:
-                    yield RowResult(number, findings)
-                    for unscanned in self.mapper.take_unscanned():
-                        yield RowResult(number, (), unscanned[1])
-                else:
-                    self.rows_skipped += 1
+
+        def map_row(number: int, cells: Sequence[str]) -> RowResult | None:
+            findings = self.mapper.map_findings(number, cells)
+            return RowResult(number, findings) if findings else None
+
+        for rows, problems, _ in self._read_chunks(map_row, 1):
+            yield from rows
+            for number, problem in problems:
+                yield RowResult(number, (), problem)
 
     def read_rows(self, size: int = CHUNK_ROWS) -> Iterator[RowChunk]:
         """Yield the rows as `read` does, in chunks, and without objects for single findings."""
-        map_row = self.mapper.map_row
-        rows: list[MappedRow] = []
+        for chunk in self._read_chunks(self.mapper.map_row, size):
+            yield RowChunk(*chunk)
+
+    def _read_chunks(
+        self, map_row: Callable[[int, Sequence[str]], _Mapped | None], size: int
+    ) -> Iterator[tuple[list[_Mapped], list[tuple[int, NoFindingError]], list[Host]]]:
+        """Yield the parts of chunks; `map_row` returns None for a row to skip."""
+        rows: list[_Mapped] = []
         problems: list[tuple[int, NoFindingError]] = []
         hosts = self.mapper.named_hosts
         for number, cells, problem, invalid_cells in self._table.rows():
@@ -148,11 +143,11 @@ class ExportReader:
                 continue
             self.rows += 1
             try:
-                if problem or invalid_cells or len(cells) <= 2:
-                    self._check(number, cells, problem, invalid_cells)
-                    if len(cells) <= 2 and self.mapper.is_footer(cells):
-                        self.rows_skipped += 1
-                        continue
+                if (problem or invalid_cells or len(cells) <= 2) and self._is_skipped(
+                    number, cells, problem, invalid_cells
+                ):
+                    self.rows_skipped += 1
+                    continue
                 row = map_row(number, cells)
             except NoFindingError as error:
                 if self._is_reported(cells, error):
@@ -164,23 +159,27 @@ class ExportReader:
                     rows.append(row)
             if len(rows) + len(problems) + len(hosts) >= size:
                 problems += self.mapper.take_unscanned()
-                yield RowChunk(rows, problems, list(hosts.values()))
+                yield rows, problems, list(hosts.values())
                 rows, problems = [], []
                 hosts.clear()
         problems += self.mapper.take_unscanned()
         if rows or problems or hosts:
-            yield RowChunk(rows, problems, list(hosts.values()))
+            yield rows, problems, list(hosts.values())
 
-    def _check(
+    def _is_skipped(
         self, number: int, cells: Sequence[str], problem: str, invalid_cells: Sequence[int]
-    ) -> None:
-        """Warn of invalid bytes. Raises RowRejectedError for a row that cannot be read."""
+    ) -> bool:
+        """Return whether a row is a header or a footer; warn of invalid bytes.
+
+        Raises RowRejectedError for a row that cannot be read.
+        """
         for index in invalid_cells:
             column = self.mapper.columns.name_of(index)
             message = "bytes that are not UTF-8 were replaced"
             self.warnings.add(column, number, cells[index], message)
-        if problem:
+        if problem and problem != REPEATED_HEADER:
             raise RowRejectedError("", problem)
+        return bool(problem) or (len(cells) <= 2 and self.mapper.is_footer(cells))
 
     def _is_reported(self, cells: Sequence[str], error: NoFindingError) -> bool:
         """Count a row without a finding; return whether the row may refer to stored findings."""

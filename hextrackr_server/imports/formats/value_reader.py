@@ -10,6 +10,7 @@ from hextrackr_server.imports.formats.finding import ClosedAs
 from hextrackr_server.imports.formats.numbers import read_number, read_score
 from hextrackr_server.imports.formats.parts import Values
 from hextrackr_server.imports.formats.profile import Profile, Severity, State
+from hextrackr_server.imports.formats.spreadsheet_marks import read_text
 from hextrackr_server.imports.formats.words import (
     FALSE_WORDS,
     SEVERITY_NULLS,
@@ -114,7 +115,7 @@ class ValueReader:
         """Return the state that the columns with yes and no give, or None."""
         for indexes, state in self._flags:
             for index in indexes:
-                if row.cells[index].strip().lower() in TRUE_WORDS:
+                if read_text(row.cells[index]).lower() in TRUE_WORDS:
                     return state
         return "accepted" if self._columns.first(row, "accepted_comment") else None
 
@@ -128,7 +129,7 @@ class ValueReader:
                 return severity
         unknown: tuple[int, str] | None = None
         for index in columns.by_field.get("severity", ()):
-            text = row.cells[index].strip()
+            text = read_text(row.cells[index])
             word = text.lower()
             if not word or word in self._severity_nulls:
                 continue

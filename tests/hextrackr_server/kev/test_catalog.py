@@ -160,8 +160,9 @@ CSV = CSV_SAMPLE.read_text("utf-8")
         ("sep=,\r\n" + CSV).encode(),
         (CSV + "\n,,,,,,,,,,\n").encode(),
         CSV.replace("cveID", " CVEID ", 1).encode(),
+        CSV.replace(',"', ',  "').encode(),
     ],
-    ids=["utf16", "separator_line", "blank_rows", "spelling_of_names"],
+    ids=["utf16", "separator_line", "blank_rows", "spelling_of_names", "quotes_behind_blanks"],
 )
 def test_csv_catalog_of_a_spreadsheet_is_parsed(body: bytes) -> None:
     assert parse_catalog(body) == parse_catalog(CSV.encode())

@@ -88,6 +88,46 @@ def test_separator_is_found_by_the_header(tmp_path: Path, delimiter: str, line: 
     assert inspection.findings[0].plugin_name == cells[1][3]
 
 
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("blanks", [" ", "   "])
+@pytest.mark.parametrize("quotes_header", [False, True])
+def test_quotes_behind_blanks_open_cells(
+    tmp_path: Path, delimiter: str, blanks: str, quotes_header: bool
+) -> None:
+    rows = [
+        ["Plugin ID", "Risk", "Host", "Name", "CVE", "Description"],
+        ["1", "High", "h1", f"a{delimiter}b", f"CVE-2030-1001{delimiter}CVE-2030-1002", 'c\n"d"'],
+        ["2", "Low", "h2", "x", "", ""],
+    ]
+    quoted = [['"' + cell.replace('"', '""') + '"' for cell in row] for row in rows]
+    if not quotes_header:
+        quoted[0] = rows[0]
+    text = "".join((delimiter + blanks).join(row) + "\n" for row in quoted)
+    inspection = inspect_text(tmp_path, text)
+    found = [(each.host_key, each.cve, each.plugin_name) for each in inspection.findings]
+    name = "a b" if delimiter == "\t" else rows[1][3]
+    assert found == [
+        ("h1", "CVE-2030-1001", name), ("h1", "CVE-2030-1002", name), ("h2", "", "x"),
+    ]  # fmt: skip
+    assert inspection.findings[0].description == 'c\n"d"'
+    assert messages(inspection) == []
+
+
+def test_blank_as_separator_gives_empty_cells(tmp_path: Path) -> None:
+    text = 'sep= \nhost severity cve "plugin name"\nh1  CVE-2030-1001 "a b"\n'
+    (finding,) = inspect_text(tmp_path, text).findings
+    assert (finding.host_key, finding.severity, finding.plugin_name) == ("h1", "Unknown", "a b")
+
+
+def test_wrapped_rows_may_have_quotes_behind_blanks(tmp_path: Path) -> None:
+    text = (
+        '"QID, ""Title"", ""Severity"", ""Asset Name"""\n'
+        '"940006, ""Example, 2"", ""5"", ""SRV6"""\n'
+    )
+    (finding,) = inspect_text(tmp_path, text).findings
+    assert (finding.plugin_name, finding.host_key) == ("Example, 2", "srv6")
+
+
 @pytest.mark.parametrize("line", ["sep=\r\n", 'sep="\n', "sep=\0\n"])
 def test_separator_line_without_a_separator_is_a_preamble(tmp_path: Path, line: str) -> None:
     assert keys(inspect_text(tmp_path, line + EXPORT)) == BOTH
@@ -122,13 +162,6 @@ def test_footer_is_skipped_and_counted(tmp_path: Path, footer: str) -> None:
     assert keys(inspection) == BOTH
     counts = (inspection.rows, inspection.rows_skipped, inspection.rows_rejected)
     assert counts == (3, 1, 0)
-
-
-def test_repeated_header_is_skipped(tmp_path: Path) -> None:
-    repeated = HEADER.replace("Description", " Description ")
-    inspection = inspect_text(tmp_path, f"{HEADER}\n{PLAIN}\n{repeated}\n{QUOTED}\n")
-    assert keys(inspection) == BOTH
-    assert (inspection.rows_skipped, inspection.warnings) == (1, [])
 
 
 def test_first_column_with_a_value_counts_of_columns_with_one_name(tmp_path: Path) -> None:
