@@ -17,7 +17,8 @@ its link.
     UPGRADED   to origin   session (4): the session uses WebSocket now
     TAKEN      to origin   session (4), bytes (8) that the client's connection has taken
     CLOSED     to origin   session (4), reason, description
-    LEAVING    to origin   seconds, or nil: close the sessions of this gateway in this time
+    LEAVING    both        to origin: seconds, or nil: close the sessions of this gateway in this
+                           time; to gateway: the origin stops, and this link ends
     LAG        to origin   seconds (8, IEEE 754): the delay of a timer of the gateway
     SEND       to gateway  flags (1), count (4), sessions (4 each), one packet
     PAUSE      to gateway  session (4): read no further message of this client
@@ -161,7 +162,7 @@ class Closed(NamedTuple):
 
 
 class Leaving(NamedTuple):
-    """The end of a gateway."""
+    """The end of a gateway or of the origin."""
 
     drain: float | None
     """Seconds in which the origin closes the sessions; None for the default."""
@@ -189,12 +190,17 @@ def decode(kind: type[Any], body: bytes) -> Any:
 
 @final
 class FrameSplitter:
-    """Splits the byte stream of a link into frames."""
+    """Splits the byte stream of a link into frames.
 
-    __slots__ = ("_chunks", "_needed", "_on_frame", "_size")
+    If `is_turn_over` is set, it is called before each frame; once it returns True, the frames that
+    follow wait for the next call of `feed`.
+    """
+
+    __slots__ = ("_chunks", "_needed", "_on_frame", "_size", "is_turn_over")
 
     def __init__(self, on_frame: Callable[[int, bytes], None]) -> None:
         self._on_frame = on_frame
+        self.is_turn_over: Callable[[], bool] | None = None
         self._chunks: list[bytes] = []
         self._size = 0
         self._needed = 0
@@ -216,6 +222,9 @@ class FrameSplitter:
                 raise LinkError(f"a frame must have 1 to {MAX_FRAME} bytes, got {length}")
             if end - start < 4 + length:
                 needed = 4 + length
+                break
+            if self.is_turn_over is not None and self.is_turn_over():
+                needed = 0
                 break
             begin = start + 4
             start = begin + length

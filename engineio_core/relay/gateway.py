@@ -94,6 +94,7 @@ class Gateway:
         self._numbers = count(1)
         self._verdicts: dict[int, asyncio.Future[Verdict]] = {}
         self._is_reading_paused = False
+        self._is_end_expected = False
         self._has_link = asyncio.Event()
         engine.use(self._admit)
         engine.on("connection", self._session_opened)
@@ -136,6 +137,7 @@ class Gateway:
                 try:
                     await link.closed
                 finally:
+                    self._is_end_expected = True
                     link.close("the gateway stopped")
                 failures = 0
             await asyncio.sleep(RETRY_SECONDS)
@@ -145,6 +147,7 @@ class Gateway:
     def link_opened(self, link: Link) -> None:
         """Relay sessions from now on."""
         self._link = link
+        self._is_end_expected = False
         self._lag = LoopLag(
             asyncio.get_running_loop(), lambda delay: link.send(Kind.LAG, SECONDS.pack(delay))
         )
@@ -158,7 +161,10 @@ class Gateway:
             self._lag.stop()
             self._lag = None
         self._has_link.clear()
-        logger.warning("the link to the origin is lost: %s", reason)
+        if self._is_end_expected:
+            logger.info("the link to the origin has ended: one of both stops")
+        else:
+            logger.warning("the link to the origin is lost: %s", reason)
         for verdict in self._verdicts.values():
             if not verdict.done():
                 verdict.set_exception(ConnectionError(reason))
@@ -188,6 +194,9 @@ class Gateway:
             verdict = self._verdicts.get(*NUMBER.unpack_from(body))
             if verdict is not None and not verdict.done():
                 verdict.set_result(decode(Verdict, body[4:]))
+            return
+        if kind == Kind.LEAVING:
+            self._is_end_expected = True
             return
         held = self._held.get(*NUMBER.unpack(body))
         match kind:

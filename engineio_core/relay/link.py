@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Final, Protocol, cast, final
 
 from engineio_core.codec.encoded_packet import EncodedPacket
+from engineio_core.read_turn import TURN_BYTES, ReadTurn
 from engineio_core.relay.frames import (
     GROUP,
     IS_BINARY,
@@ -63,6 +64,8 @@ class Link(asyncio.Protocol):
         self._secret = secret
         self._is_origin = is_origin
         self._splitter = FrameSplitter(self._receive_hello)
+        # The frames of a gateway are the work of the origin: one gateway must not delay others.
+        self._turn = ReadTurn(asyncio.get_running_loop(), self._proceed) if is_origin else None
         self._nonce = secrets.token_bytes(32)
         self._is_open = False
         self._is_finished = False
@@ -152,8 +155,13 @@ class Link(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Receive frames; end the link at the first invalid one."""
         self._heard_at = asyncio.get_running_loop().time()
-        if self._is_finished:
-            return
+        if not self._is_finished:
+            self._read(data)
+
+    def _read(self, data: bytes) -> None:
+        turn = self._turn
+        if turn is not None and (len(data) > TURN_BYTES or turn.is_interrupted):
+            self._splitter.is_turn_over = self._is_turn_over
         try:
             self._splitter.feed(data)
         except LinkError as error:
@@ -161,6 +169,28 @@ class Link(asyncio.Protocol):
         except Exception:
             logger.exception("a frame of a link could not be processed")
             self._fail("internal error")
+        if turn is not None and not turn.is_interrupted:
+            self._splitter.is_turn_over = None
+
+    def _is_turn_over(self) -> bool:
+        assert self._turn is not None
+        if not self._turn.is_over():
+            return False
+        if self._tcp is not None and not self._tcp.is_closing():
+            self._tcp.pause_reading()
+        return True
+
+    def _proceed(self) -> None:
+        """Continue with the frames that waited for this turn."""
+        if self._tcp is None:
+            return
+        self._heard_at = asyncio.get_running_loop().time()
+        if not self._is_finished:
+            self._splitter.is_turn_over = self._is_turn_over
+            self._read(b"")
+        assert self._turn is not None
+        if not self._turn.is_interrupted and not self._tcp.is_closing():
+            self._tcp.resume_reading()
 
     def pause_writing(self) -> None:
         """Inform the user that the peer reads slowly."""
@@ -173,8 +203,11 @@ class Link(asyncio.Protocol):
             self._user.link_paused(self, False)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Report the end of the link to its user."""
+        """Receive the frames that wait for their turn, and report the end of the link."""
         self._tcp = None
+        if self._turn is not None and self._turn.is_interrupted and not self._is_finished:
+            self._turn = self._splitter.is_turn_over = None
+            self._read(b"")
         self._queue.clear()
         self._packet = None
         if self._timer is not None:

@@ -187,6 +187,7 @@ class Origin:
             task.cancel()
         links = list(self._gateways)
         for link in links:
+            link.send(Kind.LEAVING, encode(Leaving(None)))
             link.finish("the origin stopped")
         if links:
             await asyncio.wait([link.closed for link in links], timeout=STOP_LIMIT)
