@@ -188,10 +188,11 @@ class Engine(BaseEngine):
 
         A listener whose new files are invalid keeps the previous ones and logs the error.
         """
-        for listener in self._listeners:
-            listener.reload_tls()
+        reloaded = [listener.reload_tls() for listener in self._listeners]
         for each in self._webtransport:
             each.reload_tls()
+        if not any(reloaded) and not self._webtransport:
+            logger.info("no TLS files to read again: changed settings apply after a restart")
 
     def begin_drain(self) -> None:
         """Refuse new sessions with 503; existing sessions continue until `shutdown`.

@@ -111,20 +111,21 @@ class Listener:
         scheme = "http" if self.context is None else "https"
         return tuple(_format_address(each.getsockname(), scheme) for each in self.sockets)
 
-    def reload_tls(self) -> None:
-        """Read certificate and key again for new connections.
+    def reload_tls(self) -> bool:
+        """Read certificate and key again for new connections; return whether there are such files.
 
         The previous files stay in use if the new ones are invalid; the error is logged. A listener
         with an SSLContext of the caller, or without TLS, does nothing.
         """
         if self._tls is None or self.context is None:
-            return
+            return False
         try:
             self._tls.make_context()  # check both files before either is used
             self._tls.load(self.context)
             logger.info("TLS certificate reloaded")
         except (OSError, SSLError) as error:
             logger.error("TLS certificate not reloaded, the previous one stays in use: %s", error)
+        return True
 
     def close(self) -> None:
         """Stop accepting connections; existing connections continue."""

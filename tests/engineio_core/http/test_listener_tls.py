@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import ssl
 from collections.abc import Callable
@@ -67,6 +68,20 @@ def test_listen_uses_an_ssl_context_and_reload_leaves_it_unchanged(
             )
 
     run(case())
+
+
+def test_reload_tls_without_files_is_logged(
+    run: Callable[[Any], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "engineio_core")
+
+    async def case() -> None:
+        async with echo_engine() as engine:
+            await engine.listen()
+            engine.reload_tls()
+
+    run(case())
+    assert "no TLS files to read again: changed settings apply after a restart" in caplog.text
 
 
 def test_reload_tls_keeps_the_certificate_when_the_new_file_is_invalid(
