@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Final
 
 import orjson
@@ -11,6 +10,10 @@ from engineio_core.errors import EngineError
 
 #: Bytes of the body of a refusal that the error keeps.
 _BODY: Final = 1000
+#: Characters of a plain text that the message of the error contains.
+_LINE: Final = 200
+#: The first characters of HTML and of JSON that was cut off.
+_MARKUP: Final = ("", "<", "{", "[")
 
 
 class TransportError(EngineError):
@@ -27,10 +30,18 @@ class TransportError(EngineError):
 
 
 def refused(request: str, status: int, body: bytes) -> TransportError:
-    """Return the error of a request that the server refused, with the message in its body."""
+    """Return the error of a request that the server refused, with the message in its body.
+
+    The message is that of Engine.IO, or the first line of a text that is neither JSON nor HTML.
+    """
     text, body = f"the server answered {request} with status {status}", body[:_BODY]
-    with suppress(ValueError):
+    try:
         answer = orjson.loads(body)
-        if isinstance(answer, dict) and isinstance(answer.get("message"), str):
-            text += f": {answer['message']!r}"
+    except ValueError:
+        line = body.decode("utf-8", "replace").strip().partition("\n")[0].rstrip()[:_LINE]
+        message = None if line[:1] in _MARKUP or not line.isprintable() else line
+    else:
+        message = answer.get("message") if isinstance(answer, dict) else None
+    if isinstance(message, str):
+        text += f": {message!r}"
     return TransportError(text, status=status, body=body)

@@ -215,6 +215,7 @@ async def test_refused_handshake_reports_status_and_body() -> None:
     await until_ended(client, pair.clock)
 
 
+@pytest.mark.parametrize("transport", ["polling", "websocket"])
 @pytest.mark.parametrize(
     ("body", "end"),
     [
@@ -223,13 +224,19 @@ async def test_refused_handshake_reports_status_and_body() -> None:
         (b'["message"]', "with status 400"),
         (b"<html>", "with status 400"),
         (b"[" * 1000, "with status 400"),
+        (b"Too many clients: \xe2\x82\xac\r\nmore", "with status 400: 'Too many clients: \u20ac'"),
+        (b"a" * 2000, f"with status 400: '{'a' * 200}'"),
+        (b"\x00\x01", "with status 400"),
+        (b"", "with status 400"),
     ],
-    ids=["message", "no message", "list", "html", "deep"],
+    ids=["message", "no message", "list", "html", "deep", "text", "long", "binary", "empty"],
 )
-async def test_refusal_contains_the_message_of_the_server(body: bytes, end: str) -> None:
+async def test_refusal_contains_the_message_of_the_server(
+    body: bytes, end: str, transport: str
+) -> None:
     pair = Pair()
     pair.network._accept, _ = scripted(response(body, "400 Bad Request"))
-    client = await pair.connect(transports=["polling"])
+    client = await pair.connect(transports=[transport])
     ((_, error),) = pair.closed
     assert str(error).endswith(end)
     await until_ended(client, pair.clock)
