@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from hextrackr_server.config.producers import SCOPES, IngestToken
+from hextrackr_server.errors import ServiceError
 from hextrackr_server.http.ingest import routes as ingest_api
 from hextrackr_server.http.ingest import service as ingest_service
 from hextrackr_server.security import producer_tokens as ingest_auth
@@ -552,3 +554,53 @@ async def test_changes_and_kev_updates_reach_clients(producer: Producer) -> None
     for body in ({"changes": []}, {"changes": [5]}, {"changes": [{"type": "x", "data": {}}]}):
         assert (await producer.send("vulnerabilities/changes", body)).status == 400
     assert (await producer.send("kev/sync", {"status": "done"})).status == 400
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"a": [1, -2.5, 1e3, true, false, null, "\\u00e4\\ud800", {"b": []}], "a": {"c": ""}}',
+        '{"ä": "\u2028"}'.encode("utf-16"),
+        b"\xef\xbb\xbf{}",
+        b" {} ",
+        b"{",
+        b"{} {}",
+        b"[]",
+        b'{"a": NaN}',
+        b'{"a": -Infinity}',
+        b'{"a": 1e999}',
+        b'{"a": 9223372036854775808}',
+        b'{"a": 01}',
+        b'{"a": \xff}',
+        b'{"a": "\n"}',
+        b'{"a": ' + b"[" * 64 + b"]" * 64 + b"}",
+        b'{"a": ' + b"[" * 100_000,
+        b'{"a": ' + b'{"":' * 5000 + b"0" + b"}" * 5001,
+    ],
+    ids=range(17),
+)
+def test_interruptible_decoder_returns_the_same_as_the_other_one(content: bytes) -> None:
+    results: list[Any] = []
+    for decoder in (json.JSONDecoder, ingest_api._InterruptibleDecoder):
+        try:
+            results.append(ingest_api._parse(content, decoder))
+        except ServiceError as error:
+            results.append((error.code, error.message, error.fields))
+    assert results[0] == results[1]
+
+
+async def test_large_report_is_parsed_while_other_threads_run(
+    producer: Producer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used: list[Any] = []
+    parse = ingest_api._parse
+
+    def noting(*args: Any) -> Any:
+        used.append((threading.current_thread() is threading.main_thread(), args[1:]))
+        return parse(*args)
+
+    monkeypatch.setattr(ingest_api, "_parse", noting)
+    for text in ("short", "x" * ingest_api.MAXIMUM_BYTES_ON_LOOP):
+        body = {"op": "progress", "progress": 1, "metadata": {"text": text}}
+        await producer.accepted("progress/s", body)
+    assert used == [(True, ()), (False, (ingest_api._InterruptibleDecoder,))]
