@@ -31,11 +31,11 @@ class ReadTurn:
     callback. `proceed` continues the work of an interrupted turn.
     """
 
-    __slots__ = ("_clock", "_proceed", "_until", "is_interrupted")
+    __slots__ = ("_clock", "_until", "is_interrupted", "proceed")
 
     def __init__(self, clock: Clock, proceed: Callable[[], object]) -> None:
         self._clock = clock
-        self._proceed = proceed
+        self.proceed = proceed
         self._until: float | None = None
         self.is_interrupted = False
         """Whether work waits for `proceed`."""
@@ -67,4 +67,4 @@ class ReadTurn:
     def _resume(self) -> None:
         self._until = None
         self.is_interrupted = False
-        self._proceed()
+        self.proceed()

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, final
 
 from engineio_core.accounts import Account
@@ -138,15 +139,19 @@ class WebSocketTransport(asyncio.Protocol):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Report the end of the TCP connection."""
+        """Report the end of the TCP connection, behind the messages that have arrived."""
         self._context.upgraded.discard(self._tcp)
+        turn = self._turn
+        if (turn is not None and turn.is_interrupted) or self._reader.state is _PAUSED:
+            self.writable = False
+            self._deliver_pending()
+            turn = self._turn
+            if turn is not None and turn.is_interrupted:
+                turn.proceed = partial(self._deliver_to_the_end, exc)
+                return
         if self._closing_timer is not None:
             self._closing_timer.cancel()
             self._closing_timer = None
-        turn = self._turn
-        is_interrupted = turn is not None and turn.is_interrupted
-        if (is_interrupted or self._reader.state is _PAUSED) and self._reader.has_pending:
-            self._deliver_pending()
         if self._reader.state is not _CLOSED:
             self._stop()
             self._listener._transport_closed(
@@ -154,12 +159,19 @@ class WebSocketTransport(asyncio.Protocol):
             )
         # Break the reference cycles with the session and the reader: reference counting then frees
         # all three immediately.
-        self._slow_path = self._frame_hold = self._fragments_hold = None
+        self._slow_path = self._frame_hold = self._fragments_hold = self._turn = None
         self._reader.stop()
         self.listener = NULL_LISTENER
 
+    def _deliver_to_the_end(self, exc: Exception | None) -> None:
+        """Deliver the messages of one more turn; the last turn reports the end."""
+        self._reader.pause()
+        self.connection_lost(exc)
+
     def _deliver_pending(self) -> None:
-        """Deliver the messages that waited until reading resumes: the client has left."""
+        """Deliver the messages of one turn that have waited: the client has left."""
+        if self._is_closed() or not self._reader.has_pending:
+            return
         self._reader.resume()
         self._batch = []
         try:

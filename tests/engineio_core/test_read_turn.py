@@ -132,12 +132,34 @@ def test_other_client_is_served_between_messages_with_slow_handlers() -> None:
 def test_messages_that_wait_for_a_turn_are_delivered_when_the_client_leaves() -> None:
     server = Server()
     client = server.open_websocket()
-    client.tcp.feed(text_frame("4slow") * 15)
+    client.tcp.feed(text_frame("4slow") * 30)
     assert len(server.received) == 2
-    client.tcp.lose()
-    assert len(server.received) == 4, "one turn more"
+    client.tcp.break_off()
+    assert len(server.received) == 4, "the rest takes turns"
+    assert server.reasons == []
+    client.session.send_text("not sent")
+    client.session.resume_reading()
     server.clock.run()
+    assert len(server.received) == 30
     assert server.reasons == ["transport close"]
+
+
+@pytest.mark.usefixtures("slow_handlers")
+@pytest.mark.parametrize("discard", [False, True], ids=["after the queue", "at once"])
+def test_session_that_closes_while_the_messages_of_a_lost_client_wait_receives_no_more(
+    *, discard: bool
+) -> None:
+    server = Server()
+    client = server.open_websocket()
+    client.tcp.feed(text_frame("4slow") * 30)
+    client.tcp.break_off()
+    client.session.close(discard=discard)
+    received = len(server.received)
+    server.clock.run()
+    assert len(server.received) == received
+    assert server.reasons == ["forced close"]
+    server.engine.close()
+    assert server.clock.pending == 0
 
 
 @pytest.mark.usefixtures("slow_machine")
