@@ -32,6 +32,8 @@ findings. Neither needs a database. This page is generated from the format profi
 - A header in the middle of a file is skipped. The rows below it are read in the order of its
   columns. If it has columns that the first header lacks, the rows below it are rejected: import
   them as a file of their own.
+- Days, CVSS scores with a version, VPR, EPSS and the operating system are also read from columns
+  with usual names, which the table of HexTrackr's own column names lists, in every CSV format.
 - Marks for spreadsheets are removed: the values of `="00123"`, `'00123` and
   `=HYPERLINK("https://example.test/","00123")` are `00123`.
 - The address identifies a host; without an address, the full name does. The CVE identifies a

@@ -7,14 +7,23 @@ twice in the header has two cells in each row.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from operator import itemgetter
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from hextrackr_server.imports.formats.file_warnings import FileWarnings
-from hextrackr_server.imports.formats.profile import Profile, normalize
+from hextrackr_server.imports.formats.profile import Profile, load_profiles, normalize
 from hextrackr_server.imports.formats.spreadsheet_marks import MARKS, read_text, remove_marks
 from hextrackr_server.imports.formats.words import LONGEST_NULL, NULLS
+
+_USUAL_FIELDS: Final = (
+    "first_seen", "last_seen", "published", "cvss3", "cvss4", "cvss2", "vpr", "epss",
+    "operating_system",
+)  # fmt: skip
+# Usual names that a known format may use for another value.
+_AMBIGUOUS: Final = frozenset({"date", "detected", "discovered", "published"})
 
 
 class Row:
@@ -106,11 +115,34 @@ def find_columns(profile: Profile, header: Sequence[str]) -> dict[str, tuple[int
     for index, name in enumerate(header):
         positions.setdefault(normalize(name), []).append(index)
     columns: dict[str, tuple[int, ...]] = {}
-    for field, names in profile.normalized.items():
+    for field, names in names_by_field(profile).items():
         indexes = [index for name in names for index in positions.get(name, ())]
         if indexes:
             columns[field] = tuple(dict.fromkeys(indexes))
     return columns
+
+
+def names_by_field(profile: Profile) -> Mapping[str, tuple[str, ...]]:
+    """Return the normalized names of each field, in the order of preference.
+
+    The usual names of days and of scores with a version follow those of a known CSV format.
+    """
+    if profile.signatures and load_profiles().get(profile.id) is profile:
+        return _with_usual_names(profile.id)
+    return profile.normalized
+
+
+@cache
+def _with_usual_names(identifier: str) -> Mapping[str, tuple[str, ...]]:
+    profiles = load_profiles()
+    names, usual = dict(profiles[identifier].normalized), profiles["hub"].normalized
+    known = frozenset[str]().union(*names.values())
+    for field in _USUAL_FIELDS:
+        # Without the word, a column may hold a temporal score or a vector.
+        more = (name for name in usual[field] if field[:4] != "cvss" or "score" in name)
+        own = names.get(field, ())
+        names[field] = (*own, *(name for name in more if name not in known | _AMBIGUOUS))
+    return MappingProxyType(names)
 
 
 def _no_cells(_: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
-from hextrackr_server.imports.formats.columns import find_columns
+from hextrackr_server.imports.formats.columns import find_columns, names_by_field
 from hextrackr_server.imports.formats.csv_header import Header, read_names
 from hextrackr_server.imports.formats.csv_rows import NumberedRow
 from hextrackr_server.imports.formats.profile import load_profiles, normalize
@@ -100,7 +100,7 @@ class PartFinder:
             others.pop(key, None)
         fields = find_columns(profile, names).keys()
         if fields & _HOSTS and fields & _VULNERABILITIES:
-            read = frozenset[str]().union(*profile.normalized.values())
+            read = frozenset[str]().union(*names_by_field(profile).values())
             others = {key: name for key, name in others.items() if key in read}
             if not others:
                 return ""

@@ -31,6 +31,9 @@ _CVSS_FIELDS: Final = (("cvss3", "3"), ("cvss4", "4"), ("cvss2", "2"), ("cvss", 
 _UNVERSIONED_FIRST: Final = (*_CVSS_FIELDS[:2], _CVSS_FIELDS[3], _CVSS_FIELDS[2])
 # The version of a score, as in `3.1`, `v3`, `CVSSv2` and `CVSS:3.1`.
 _CVSS_VERSION: Final = re.compile(r"(?:cvss)?[:\s]*v?([234])(?:\.\d)?", re.IGNORECASE)
+_SEVERITY_TEXT: Final = re.compile(
+    r"(?:\d{1,2}\s*[-:.)]\s*)?([a-z]{3,13})(?:\s+(?:risk|severity))?(?:\s*\(\d{1,2}(?:[.,]\d{1,2})?\))?"
+)
 _FLAGS: Final[tuple[tuple[str, State], ...]] = (
     ("fixed", "fixed"),
     ("false_positive", "false_positive"),
@@ -136,7 +139,7 @@ class ValueReader:
             columns.filled["severity"] += 1
             # A spreadsheet or a script may write the level 5 as 5.0 or 5,0.
             word = word.removesuffix(".0").removesuffix(",0")
-            found = profile.severities.get(word) or SEVERITY_WORDS.get(word)
+            found = profile.severities.get(word) or SEVERITY_WORDS.get(word) or _find_word(word)
             if found is not None:
                 if unknown is not None:
                     message = f"unknown severity; {found} by another column"
@@ -192,6 +195,12 @@ class ValueReader:
             self._columns.warn_of_cell(row, *found, f"{value}; the value is left out")
             return None
         return value
+
+
+def _find_word(text: str) -> Severity | None:
+    """Return the severity of a text such as `2 - High`, `High risk` or `High (7.5)`, or None."""
+    match = _SEVERITY_TEXT.fullmatch(text)
+    return None if match is None else SEVERITY_WORDS.get(match[1])
 
 
 def band_of(score: float | None, version: str) -> Severity:

@@ -40,14 +40,17 @@ SEVERITY_WORDS: Final = MappingProxyType[str, Severity](
 STATE_WORDS: Final = MappingProxyType[str, State]({
     **dict.fromkeys(
         ("active", "new", "open", "reopen", "reopened", "re-opened", "resurfaced", "requested",
-         "disputed", "pending", "expired", "unmitigated", "unresolved", "vulnerable"),
+         "disputed", "pending", "expired", "unmitigated", "unresolved", "vulnerable", "opened",
+         "not mitigated", "not fixed", "unfixed", "unpatched", "not patched", "unremediated",
+         "present", "detected", "existing", "recurring", "unhealthy", "in progress"),
         "open",
     ),
     **dict.fromkeys(
         ("fixed", "closed", "resolved", "remediated", "mitigated", "patched", "inactive"), "fixed"
     ),
     **dict.fromkeys(
-        ("accepted", "ignored", "suppressed", "excluded", "risk accepted", "risk_accepted"),
+        ("accepted", "ignored", "suppressed", "excluded", "risk accepted", "risk_accepted",
+         "accepted risk", "risk acceptance", "won't fix", "waived", "exempted"),
         "accepted",
     ),
     **dict.fromkeys(
@@ -55,8 +58,9 @@ STATE_WORDS: Final = MappingProxyType[str, State]({
     ),
 })  # fmt: skip
 
-# The same words without blanks, hyphens and underscores: files spell them in several ways.
-_JOINTS: Final = str.maketrans("", "", " -_")
+# The same words without blanks, hyphens, underscores and apostrophes: files spell them in several
+# ways.
+_JOINTS: Final = str.maketrans("", "", " -_'")
 _JOINED_STATES: Final = MappingProxyType(
     {word.translate(_JOINTS): state for word, state in STATE_WORDS.items()}
 )
