@@ -50,6 +50,11 @@ class PacketReader:
         """The number of bytes that have arrived and are not part of a returned packet."""
         return len(self._buffer) - self._start
 
+    @property
+    def announced_size(self) -> int:
+        """The length of the packet of which only the header has been read; 0 without one."""
+        return self._length or 0
+
     def feed(self, data: bytes) -> None:
         """Add bytes of the stream."""
         self._buffer += data

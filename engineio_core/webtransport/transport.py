@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 from typing import Final, Protocol, final
 
+from engineio_core.budgets import LARGE_MESSAGE, Hold, hold
 from engineio_core.codec.encoded_packet import PING_PACKET, PONG_PACKET, EncodedPacket
 from engineio_core.codec.packet import malformed
 from engineio_core.errors import CloseReason, ProtocolError
@@ -72,9 +73,9 @@ class WebTransportTransport:
     """The packets of one client, from the acceptance of its session to the end of its stream."""
 
     __slots__ = (
-        "_context", "_ending", "_is_closed", "_is_delivering", "_is_paused", "_iteration",
-        "_missing_pongs", "_partial", "_reader", "_sent_in", "_stream", "_turn", "_work",
-        "listener", "writable",
+        "_context", "_ending", "_held_size", "_hold", "_is_closed", "_is_delivering", "_is_paused",
+        "_iteration", "_missing_pongs", "_partial", "_reader", "_sent_in", "_stream", "_turn",
+        "_work", "listener", "writable",
     )  # fmt: skip
 
     name = "webtransport"
@@ -85,6 +86,8 @@ class WebTransportTransport:
         self._stream = stream
         self._reader = PacketReader(context.options.max_http_buffer_size)
         self._partial = 0
+        self._hold: Hold | None = None  # memory for an unfinished packet
+        self._held_size = 0
         self._is_paused = False
         self._is_delivering = False
         self._is_closed = False
@@ -159,6 +162,7 @@ class WebTransportTransport:
                         return
                 packet = self._reader.next_packet()
                 if packet is None:
+                    self._reserve(self._reader.announced_size)
                     return
                 self._work += len(packet[1]) + PACKET_BYTES
                 self._pass_on(*packet)
@@ -166,6 +170,24 @@ class WebTransportTransport:
             self._fail(error)
         finally:
             self._is_delivering = False
+
+    def _reserve(self, size: int) -> None:
+        """Reserve memory for an unfinished packet. Raises ProtocolError if there is none."""
+        if size <= LARGE_MESSAGE:
+            size = 0
+        if size == self._held_size:
+            return
+        self._hold = None
+        self._held_size = size
+        if size:
+            listener = self.listener
+            self._hold = hold(
+                self._context.budgets, size,
+                is_stranger=getattr(listener, "_is_stranger", True),
+                accounts=getattr(listener, "_accounts", ()),
+            )  # fmt: skip
+            if self._hold is None:
+                raise ProtocolError("too many unfinished messages")
 
     def _pass_on(self, is_binary: bool, payload: bytes) -> None:
         try:
@@ -294,6 +316,7 @@ class WebTransportTransport:
         """Deliver and accept no further packets; return the former listener."""
         self._is_closed = True
         self.writable = False
+        self._hold = None
         listener, self.listener = self.listener, NULL_LISTENER
         return listener
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from engineio_core import EncodedPacket, SessionState, read_turn
+from engineio_core.budgets import LARGE_MESSAGE
 from engineio_core.read_turn import TURN_BYTES
 from engineio_core.webtransport.transport import (
     CLOSING_PINGS,
@@ -25,8 +26,9 @@ PINGS = [(False, b"2")] * CLOSING_PINGS
 
 async def connect(engine: EchoEngine) -> Client:
     client = Client(engine)
+    before = len(engine.opened)
     await client.send(OPEN)
-    assert len(engine.opened) == 1
+    assert len(engine.opened) == before + 1
     client.stream.written = b""
     return client
 
@@ -162,6 +164,55 @@ async def test_packets_of_a_pause_are_dropped_in_portions_after_the_close() -> N
     assert client.stream.is_unread
     await client.send(frame(b"4"))
     assert not client.stream.is_unread
+
+
+# -- the memory of unfinished packets
+
+
+async def test_unfinished_packet_above_the_budget_closes_its_session() -> None:
+    packet = frame(b"4" + b"x" * 200_000)
+    engine = EchoEngine(max_total_unfinished_size=2 * len(packet))
+    first, second, third = [await connect(engine) for _ in range(3)]
+    for client in (first, second, third):
+        await client.send(packet[:100], packet[100:-1])
+    assert engine.ends == [("transport error", "too many unfinished messages")]
+    assert engine._budgets.known.used == 2 * 200_001
+    await first.send(packet[-1:])
+    assert first.packets == [(False, b"4" + b"x" * 200_000)]
+    assert engine._budgets.known.used == 200_001
+    second.transport.stream_ended("the client left")
+    assert engine._budgets.known.used == 0
+
+
+async def test_budget_counts_the_length_of_the_current_packet() -> None:
+    engine = EchoEngine(max_total_unfinished_size=10**6)
+    client = await connect(engine)
+    long = frame(b"4" + b"x" * 99_999)
+    await client.send(long[:50])
+    assert engine._budgets.known.used == 100_000
+    await client.send(long[50:] + frame(b"4" + b"y" * 199_999)[:50])
+    assert engine._budgets.known.used == 200_000
+    await client.send(b"y" * 200_000)
+    assert engine._budgets.known.used == 0
+
+
+async def test_unfinished_packet_of_a_client_without_a_session_counts_for_strangers() -> None:
+    engine = EchoEngine(max_total_unfinished_size=400_000)
+    client = Client(engine)
+    await client.send(frame(b"0" + b" " * 100_000)[:50])
+    assert engine._budgets.strangers.used == 0, "a quarter is less than the packet"
+    assert client.transport._is_closed
+    client = Client(engine)
+    await client.send(frame(b"0" + b" " * 90_000)[:50])
+    assert engine._budgets.strangers.used == 90_001
+
+
+async def test_short_unfinished_packet_does_not_count() -> None:
+    engine = EchoEngine(max_total_unfinished_size=1)
+    client = await connect(engine)
+    await client.send(frame(b"4" + bytes(LARGE_MESSAGE - 1))[:-1])
+    assert engine._budgets.known.used == 0
+    assert engine.ends == []
 
 
 @pytest.fixture
