@@ -199,6 +199,35 @@ FAULTS: Final = (
         ),
     ),
     Fault(
+        "gateway of a hub",
+        "kill -9",
+        "its clients recover over another gateway; other clients stay",
+        (
+            "tests/engineio_core/relay/test_relay.py::"
+            "test_client_recovers_over_another_gateway_when_its_gateway_dies",
+            "tests/interop/test_server_processes.py::"
+            "test_clients_of_other_gateways_stay_when_a_gateway_is_killed",
+        ),
+    ),
+    Fault(
+        "gateway of a hub",
+        "its clients send very many events",
+        "clients of other gateways are served between turns",
+        (
+            "tests/engineio_core/relay/test_link.py::"
+            "test_burst_of_one_gateway_does_not_delay_another_gateway",
+        ),
+    ),
+    Fault(
+        "worker of a Socket.IO server",
+        "kill -9",
+        "its clients recover on another worker; no event is missed",
+        (
+            "tests/interop/test_workers.py::"
+            "test_clients_recover_and_miss_no_event_when_a_worker_is_killed",
+        ),
+    ),
+    Fault(
         "import, upload, KEV, notification, report, maintenance, event log",
         "full disk",
         "one line in the log; the user reads the reason; nothing half-written",
