@@ -199,6 +199,24 @@ async def test_broadcast_with_ack_lists_a_client_as_missing_when_it_leaves() -> 
         assert await pending == (["fast"], [leaving.id])
 
 
+async def test_broadcast_with_ack_omits_a_socket_before_its_connect() -> None:
+    io = SocketServer()
+    gate = asyncio.Event()
+
+    @io.use
+    async def join_and_wait(socket: Socket) -> None:
+        await socket.join("room")
+        await gate.wait()
+
+    async with TestServer(io) as server:
+        connecting = asyncio.ensure_future(server.connect())
+        await settle()
+        assert len(io.main.rooms["room"]) == 1
+        assert await io.to("room").emit_with_ack("x") == ([], [])
+        gate.set()
+        assert (await connecting).unanswered == []
+
+
 async def test_broadcast_with_ack_sends_the_same_packet_to_all_clients(transport: str) -> None:
     io = SocketServer()
     tcp = TcpServer(io)

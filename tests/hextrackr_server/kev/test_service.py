@@ -86,13 +86,16 @@ async def test_unusable_entry_keeps_its_stored_state(harness: KevHarness) -> Non
     await harness.kev.sync(body=feed(*many(10)))
     broken = item("CVE-2024-1000", dueDate="soon")
     other = item("CVE-2024-1001", product="Switch")
-    result = await harness.kev.sync(body=feed(broken, *many(9, first=1001), other, item("CVE-1-1")))
-    assert (result["changedEntries"], result["removedEntries"]) == (0, 0)
-    assert (result["problemEntries"], result["problems"][0]["cve_id"]) == (3, "CVE-2024-1000")
-    stored = [await harness.kev.entry(cve) for cve in ("CVE-2024-1000", "CVE-2024-1001")]
-    assert [(each["due_date"], each["product"]) for each in stored] == [
-        ("2025-01-23", "Router")
-    ] * 2
+    # With an entry whose CVE is not readable, nothing is removed in any case.
+    for more in ([], [item("CVE-1-1")]):
+        result = await harness.kev.sync(body=feed(broken, other, *many(9, first=1001), *more))
+        assert (result["changedEntries"], result["removedEntries"]) == (0, 0)
+        assert result["problemEntries"] == 2 + len(more)
+        assert result["problems"][0]["cve_id"] == "CVE-2024-1000"
+        stored = [await harness.kev.entry(cve) for cve in ("CVE-2024-1000", "CVE-2024-1001")]
+        assert [(each["due_date"], each["product"]) for each in stored] == [
+            ("2025-01-23", "Router")
+        ] * 2
 
 
 async def test_nothing_is_removed_when_the_cve_of_an_entry_is_not_readable(
@@ -170,6 +173,17 @@ async def test_resolved_finding_is_not_published(harness: KevHarness) -> None:
     await harness.kev.sync(body=feed(item("CVE-2024-1000")))
     assert harness.sent.payloads("vulnerability-change") == []
     assert (await harness.kev.status())["matchedCount"] == 0
+
+
+async def test_resolved_finding_of_an_open_cve_is_not_published(harness: KevHarness) -> None:
+    rows = [finding_row(), finding_row(host="web-2"), finding_row(cve="CVE-2024-2000")]
+    harness.bench.import_rows(rows)
+    harness.bench.import_rows([rows[0], rows[2]], scope="vendor", confirm=True)
+    await harness.kev.sync(body=feed(item("CVE-2024-1000")))
+    (change,) = harness.sent.payloads("vulnerability-change")
+    assert change["data"]["hosts"] == 1
+    found, total = harness.store.open_findings(["CVE-2024-1000"], 10)
+    assert ([each["hostname"] for each in found], total) == (["web-1"], 1)
 
 
 async def test_shrunken_catalog_is_refused_unless_forced(harness: KevHarness) -> None:

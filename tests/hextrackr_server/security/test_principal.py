@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 import logging
 import time
@@ -10,6 +11,8 @@ from typing import Any
 
 import jwt
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hextrackr_server.clock import LoopClock
 from hextrackr_server.errors import ErrorCode, ServiceError
@@ -82,6 +85,28 @@ def test_user_id_may_be_a_number_or_the_claim_user_id(claims: dict[str, Any]) ->
         json.dumps({"sub": "7", "exp": int(time.time()) + 7200} | claims).encode(), SECRET
     )
     assert authority.verify(token).user_id == "7"
+
+
+def test_secret_and_public_key_verify_their_own_algorithms_only() -> None:
+    private = Ed25519PrivateKey.generate()
+    public = private.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    rules = TokenRules(algorithms=("HS256", "EdDSA"), public_key=public)
+    both = TokenAuthority(SECRET, rules)
+    claims = {"sub": "7", "exp": int(time.time()) + 7200}
+    assert both.verify(signed()).user_id == "7"
+    assert both.verify(jwt.encode(claims, private, algorithm="EdDSA")).user_id == "7"
+    # PyJWT refuses to sign with a public key as the secret; an attacker does not.
+    head, payload, _ = signed().encode().split(b".")
+    for secret in (public, public.strip(), b""):
+        forged = jwt.utils.base64url_encode(hmac.digest(secret, head + b"." + payload, "sha256"))
+        with pytest.raises(ServiceError, match="Invalid token"):
+            both.verify(b".".join((head, payload, forged)).decode())
+    without_secret = TokenAuthority(b"", rules)
+    assert without_secret.verify(jwt.encode(claims, private, algorithm="EdDSA")).user_id == "7"
+    with pytest.raises(ServiceError, match="Invalid token"):
+        without_secret.verify(signed())
 
 
 def test_user_id_is_read_from_the_first_configured_claim() -> None:
