@@ -49,10 +49,12 @@ def replace(file: Path, pattern: str, text: str) -> None:
     file.write_text(re.sub(pattern, text, file.read_text("utf-8"), count=1))
 
 
-def release(clone: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def release(
+    clone: Path, *arguments: str, python: str = sys.executable
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [clone / "scripts" / "release", *arguments], cwd=clone,
-        env=os.environ | {"PYTHON": sys.executable}, capture_output=True, text=True, check=False,
+        env=os.environ | {"PYTHON": python}, capture_output=True, text=True, check=False,
     )  # fmt: skip
 
 
@@ -66,6 +68,8 @@ def test_dry_run_builds_and_checks_the_archives_without_a_tag(clone: Path) -> No
     assert listed == {wheel, f"{wheel}.cdx.json", f"hextrackr_server-{VERSION}.tar.gz"}
     assert {path.name for path in output.iterdir()} == listed | {"SHA256SUMS"}
     assert done.stdout.count("PASSED") == 2  # twine check
+    assert "A dry run makes no tag" in done.stdout
+    assert "git push" not in done.stdout
     assert not git(clone, "tag")
     assert not git(clone, "status", "--porcelain")
 
@@ -83,6 +87,12 @@ def test_release_contains_an_executable_of_the_tagged_commit(clone: Path) -> Non
     subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=output, check=True)
     assert git(clone, "rev-parse", f"v{VERSION}^{{commit}}") == git(clone, "rev-parse", "HEAD")
     assert not git(clone, "status", "--porcelain")
+
+
+def test_release_without_its_python_is_refused(clone: Path) -> None:
+    done = release(clone, "--dry-run", VERSION, python="")  # the default, .venv/bin/python
+    assert done.returncode == 1
+    assert "there is no .venv/bin/python: run make setup" in done.stderr
 
 
 def test_release_of_another_version_is_refused(clone: Path) -> None:
