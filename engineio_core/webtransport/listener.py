@@ -19,7 +19,6 @@ from aioquic.quic.configuration import QuicConfiguration
 from engineio_core.http.listener import Tls, explain_address
 from engineio_core.webtransport.connection import WebTransportConnection
 from engineio_core.webtransport.opening import OpeningEngine
-from engineio_core.webtransport.stream import STREAM_WINDOW
 
 logger = logging.getLogger("engineio_core")
 
@@ -169,7 +168,7 @@ class WebTransportListener:
         configuration = QuicConfiguration(
             alpn_protocols=H3_ALPN,
             is_client=False,
-            max_stream_data=STREAM_WINDOW,
+            max_stream_data=2 * options.max_header_size,
             max_datagram_frame_size=_DATAGRAM_SIZE,
             # Pings keep a connection alive.
             idle_timeout=max(60.0, options.ping_interval + options.ping_timeout + 5),

@@ -21,10 +21,12 @@ from aioquic.quic.stream import QuicStream, QuicStreamSender
 from engineio_core.noop import noop
 from engineio_core.webtransport.transport import WebTransportTransport
 
-# Bytes that a client may send before the server has read them: per stream, and on the stream of a
-# session. A request head must fit into the first one.
-STREAM_WINDOW: Final = 64 * 1024
+# Bytes that a client may send on the stream of a session before the server has read them. Other
+# streams have room for two request heads.
 SESSION_WINDOW: Final = 1024 * 1024
+# Unidirectional streams that a client may open: HTTP/3 needs three, Engine.IO none. The window of
+# each stream is memory that a client can occupy.
+MAX_UNIDIRECTIONAL: Final = 16
 # draft-ietf-webtrans-http3, section 6
 _CLOSE_SESSION: Final = 0x2843
 _MAX_REASON: Final = 1024
@@ -236,3 +238,5 @@ def limit_windows(quic: QuicConnection, window: Callable[[int], int]) -> None:
             stream.max_stream_data_local_sent = stream.max_stream_data_local
 
     quic._write_stream_limits = write_limits  # type: ignore[method-assign]
+    streams = quic._local_max_streams_uni
+    streams.value = streams.sent = MAX_UNIDIRECTIONAL

@@ -17,7 +17,12 @@ from engineio_core import Cors, Engine, HttpResponse, Tls
 from engineio_core.webtransport import listener as listener_module
 from engineio_core.webtransport.certificate import development_certificate
 from engineio_core.webtransport.connection import MAX_REFUSED, MAX_SESSIONS
-from engineio_core.webtransport.stream import SESSION_WINDOW, unacknowledged, unsent
+from engineio_core.webtransport.stream import (
+    MAX_UNIDIRECTIONAL,
+    SESSION_WINDOW,
+    unacknowledged,
+    unsent,
+)
 
 from .quic_client import LIMIT, PONG, QuicClient, connecting, losing
 from .support import frame
@@ -340,6 +345,26 @@ async def test_many_refused_streams_close_the_connection(serve: Any) -> None:
             client.open_stream(b"x")
         await client.until(lambda: client.is_terminated)
         assert await server.end() == "transport close"
+
+
+async def test_streams_outside_of_sessions_have_small_windows(serve: Any) -> None:
+    server = await serve(max_header_size=10_000)
+    async with connecting(server.port) as client:
+        await client.open()
+        assert client.quic._remote_max_streams_uni == MAX_UNIDIRECTIONAL
+        assert client.quic._remote_max_stream_data_uni == 20_000
+        assert client.quic._remote_max_stream_data_bidi_remote == 20_000
+
+
+async def test_further_unidirectional_streams_are_permitted_after_refused_ones(serve: Any) -> None:
+    server = await serve()
+    async with connecting(server.port) as client:
+        await client.open()
+        for _ in range(MAX_UNIDIRECTIONAL):
+            client.open_stream(b"x", is_unidirectional=True)
+        await client.until(lambda: client.quic._remote_max_streams_uni > MAX_UNIDIRECTIONAL)
+        client.send(frame(b"4still here"))
+        await client.until(lambda: client.packets)
 
 
 async def test_paused_session_stops_its_client_at_the_window(serve: Any) -> None:
