@@ -1,7 +1,7 @@
 """The heartbeat: sends pings and closes sessions whose pong is overdue.
 
 All sessions share two intervals, so a queue in order of arrival is also in order of deadline: two
-deques and one timer serve all sessions. A session has at most one deadline. A cancelled deadline
+deques and one timer serve all sessions. A session has at most one deadline. A canceled deadline
 releases its session immediately and stays in its queue, empty, until it is due.
 """
 

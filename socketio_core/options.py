@@ -144,7 +144,7 @@ class ServerOptions:
     If the client leaves, the handlers of all its received events run first, then "disconnect"."""
 
     handler_timeout: float | None = None
-    """Seconds after which a handler is cancelled, a day at most; None disables the limit."""
+    """Seconds after which a handler is canceled, a day at most; None disables the limit."""
 
     max_pending_handlers: int = 256
     """The number of suspended handlers per connection; above it the server stops reading."""

@@ -355,7 +355,7 @@ class SocketServer(Registering, Broadcasting[Socket[Any]]):
         `drain` spreads the ends of the connections over that many seconds; None selects 0.02
         seconds per client, at most 5. Clients with running handlers or pending acks wait for the
         end of this time, and up to half of `grace` seconds longer. Handlers that still run after
-        `grace` seconds are cancelled.
+        `grace` seconds are canceled.
 
         The official client reconnects by itself, unless it gets a DISCONNECT packet, which
         `disconnect` selects.

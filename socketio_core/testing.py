@@ -78,7 +78,7 @@ class VirtualClock:
 
 
 class _Timer:
-    """A scheduled callback that can be cancelled."""
+    """A scheduled callback that can be canceled."""
 
     __slots__ = ("_args", "_callback", "_when")
 
@@ -96,7 +96,7 @@ class _Timer:
         self._callback = None
 
     def fire(self) -> None:
-        """Run the callback unless the timer was cancelled."""
+        """Run the callback unless the timer was canceled."""
         if self._callback is not None:
             self._callback(*self._args)
 

@@ -62,7 +62,7 @@ class HttpChannel(asyncio.Protocol):
     ) -> Answer:
         """Send a request and return its response.
 
-        Raises OSError or TransportError. A request that is cancelled ends its connection.
+        Raises OSError or TransportError. A request that is canceled ends its connection.
         """
         if self._is_lost:
             raise ConnectionResetError("the server closed the connection")

@@ -16,7 +16,7 @@ from engineio_core.http.states import FINISHED, GONE, STREAMING
 
 SENDS_PER_ITERATION: Final = 16  # pieces of a response that are sent without waiting
 
-# After a disconnect, `send` does nothing at first: a generator is then cancelled where it waits,
+# After a disconnect, `send` does nothing at first: a generator is then canceled where it waits,
 # and its `finally` runs at once. Applications that neither wait nor receive need the error.
 MAX_SENDS_AFTER_DISCONNECT: Final = 64
 DISCONNECT_NOTICE: Final = 1.0  # seconds

@@ -123,7 +123,7 @@ class Gateway:
             await asyncio.sleep(LEAVING_INTERVAL)
 
     async def run(self, connect: Connect) -> None:
-        """Keep a link to the origin until the task is cancelled."""
+        """Keep a link to the origin until the task is canceled."""
         failures = 0
         while True:
             link = Link(self, self._secret, is_origin=False)

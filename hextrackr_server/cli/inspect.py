@@ -79,7 +79,7 @@ def describe(inspection: Inspection, name: str) -> Iterator[str]:
     """Yield the lines that the terminal shows."""
     if inspection.refused is not None:
         yield f"{name} is refused: {inspection.refused}"
-        yield from _describe_warnings(inspection)
+        yield from _describe_problems(inspection)
         return
     yield f"{name}: {inspection.title} ({inspection.profile}), scan date {inspection.scan_date}"
     for warning in inspection.warnings:
@@ -92,7 +92,7 @@ def describe(inspection: Inspection, name: str) -> Iterator[str]:
     closed = sum(finding.closed_as is not None for finding in findings)
     yield (
         f"{inspection.rows} rows: {len(findings)} findings ({closed} closed), "
-        f"{inspection.rows_skipped} rows skipped, {inspection.rows_rejected} rows left out"
+        f"{inspection.rows_skipped} rows skipped, {inspection.rows_rejected} rows rejected"
     )
     yield {
         "hosts": "open findings of this format that are missing on the named hosts may be resolved",
@@ -107,16 +107,20 @@ def describe(inspection: Inspection, name: str) -> Iterator[str]:
         unused = ", ".join(clean(each, CELL) for each in inspection.unused_columns)
         yield f"  {'not read':{width}}  {unused}"
     yield ""
-    yield from _describe_warnings(inspection)
+    yield from _describe_problems(inspection)
     yield "first findings:"
     yield from (f"  {_describe_finding(finding)}" for finding in findings[:PREVIEW])
 
 
-def _describe_warnings(inspection: Inspection) -> Iterator[str]:
-    counts = inspection.warning_counts
+def _describe_problems(inspection: Inspection) -> Iterator[str]:
+    yield from _describe_counts("rejected rows", inspection.rejection_counts)
+    yield from _describe_counts("warnings", inspection.warning_counts)
+
+
+def _describe_counts(title: str, counts: dict[str, int]) -> Iterator[str]:
     if not counts:
         return
-    yield f"warnings ({sum(counts.values())}):"
+    yield f"{title} ({sum(counts.values())}):"
     for number, (message, count) in enumerate(counts.items()):
         if number == MOST_WARNINGS:
             yield f"  and {len(counts) - MOST_WARNINGS} other kinds"

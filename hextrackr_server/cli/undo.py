@@ -31,9 +31,11 @@ def run(options: argparse.Namespace) -> int:
     client = ApiClient(options.url or os.environ.get("HEXTRACKR_URL") or DEFAULT_URL, token)
     found = client.undoable_imports()
     if options.what is None:
+        if found:
+            print(f"{'import':>8}  {'source':<20} {'scan date':<10} file")
         for each in found:
             source, name = escape(each["source"]), escape(each["filename"])
-            print(f"{each['import_id']:>8}  {source:<20} {each['scan_date']}  {name}")
+            print(f"{each['import_id']:>8}  {source:<20} {each['scan_date']:<10} {name}")
         if not found:
             print("No import can be undone")
         return 0

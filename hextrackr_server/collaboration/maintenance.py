@@ -144,7 +144,7 @@ class Maintenance:
         if window.is_active:
             kind, message = "maintenance-ended", "Maintenance has ended"
         else:
-            kind, message = "maintenance-cancelled", "Maintenance is cancelled"
+            kind, message = "maintenance-cancelled", "Maintenance is canceled"
         self._notifications.system(kind, message, window.id)
 
     def _payload(self, window: Window) -> dict[str, Any]:

@@ -85,14 +85,14 @@ OnUndone = Callable[[int, str, Undone], None]
 _FAILURES: dict[ErrorCode, dict[str, Any]] = {
     code: {"code": str(code), "message": message}
     for code, message in (
-        (ErrorCode.CANCELLED, "The import was cancelled; nothing was changed"),
+        (ErrorCode.CANCELLED, "The import was canceled; nothing was changed"),
         (ErrorCode.STALLED, "The import has not progressed for 10 minutes; nothing was changed"),
         (ErrorCode.INTERRUPTED, "The server stopped before the import was done"),
     )
 }
 _EXTERNAL_CANCELLED = {
     "code": str(ErrorCode.CANCELLED),
-    "message": "The import was cancelled; changes that its producer made until then remain",
+    "message": "The import was canceled; changes that its producer made until then remain",
 }
 
 
@@ -541,7 +541,7 @@ class ImportService:
             return
         cancelled = failure["code"] == ErrorCode.CANCELLED
         logger.warning(
-            "import cancelled" if cancelled else "import failed",
+            "import canceled" if cancelled else "import failed",
             extra=log_setup.fields(**log_fields, code=failure["code"], reason=failure["message"]),
         )
         end = self._tracker.cancel if cancelled else self._tracker.fail

@@ -49,7 +49,7 @@ def register(io: SocketServer, maintenance: Maintenance, notifications: Notifica
         """Cancel or end a maintenance window."""
         with refusals_as_acks():
             maintenance.cancel(number)
-            _audit("maintenance cancelled", socket, str(number))
+            _audit("maintenance canceled", socket, str(number))
             return {"success": True}
 
     def list_windows(_: Socket) -> Annotated[dict[str, Any], DocumentedAs(MaintenanceList)]:

@@ -88,7 +88,7 @@ class ClientOptions:
     further events until half of them have ended."""
 
     handler_timeout: float | None = None
-    """Time after which a running async handler is cancelled; None: no limit."""
+    """Time after which a running async handler is canceled; None: no limit."""
 
     def __post_init__(self) -> None:
         for name in ("reconnection", "strip_offset"):

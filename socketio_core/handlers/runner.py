@@ -31,7 +31,7 @@ else:
 _FINISHED: Final = FINISHED
 
 CANCELLED: Final = asyncio.CancelledError
-"""The exception of a cancelled coroutine. Handle it explicitly: it is not an `Exception`."""
+"""The exception of a canceled coroutine. Handle it explicitly: it is not an `Exception`."""
 
 RUNNER_VARIABLE: Final = "SOCKETIO_RUNNER"
 """Environment variable that selects the runner; "public" selects `PublicRunner`."""
@@ -81,7 +81,7 @@ class Runner:
     ) -> None:
         """Continue a suspended coroutine in its task; call `done(result, error)` at the end.
 
-        The coroutine is cancelled after `timeout` seconds; the error is a TimeoutError then.
+        The coroutine is canceled after `timeout` seconds; the error is a TimeoutError then.
         """
         task = suspended.task
         task.set_name(name)
@@ -288,13 +288,13 @@ class SpareTaskRunner(Runner):
     ) -> None:
         """Continue a suspended coroutine in its task; call `done(result, error)` at the end.
 
-        The coroutine is cancelled after `timeout` seconds; the error is a TimeoutError then.
+        The coroutine is canceled after `timeout` seconds; the error is a TimeoutError then.
         """
         super().hand_over(suspended, done, name, timeout)
         spare = suspended.spare
         assert spare is not None, "this runner suspends coroutines on spare tasks only"
         spare.work = suspended
-        if not spare.called.done():  # else the task was cancelled, and wakes for that reason
+        if not spare.called.done():  # else the task was canceled, and wakes for that reason
             spare.called.set_result(None)
 
     def _take_idle_tasks(self) -> set[asyncio.Task[None]]:
@@ -408,7 +408,7 @@ class _PublicRun:
             await started()
         except CANCELLED as cancelled:
             coroutine.close()
-            assert self.suspended is not None, "the task was cancelled after `begin` returned"
+            assert self.suspended is not None, "the task was canceled after `begin` returned"
             self.suspended.end(None, cancelled)
         else:
             await self.run(coroutine)
@@ -430,7 +430,7 @@ def _create_started_task(
 ) -> asyncio.Task[None]:
     """Create a task for a coroutine that awaits `started` first, and run it up to there.
 
-    A task that is cancelled before its first step would run no code of its coroutine.
+    A task that is canceled before its first step would run no code of its coroutine.
     """
     coroutine.send(None)
     return loop.create_task(coroutine, name="socketio spare", context=context)

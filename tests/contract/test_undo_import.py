@@ -95,7 +95,11 @@ def test_command_undoes_an_import_by_its_source_or_its_id(
 @pytest.mark.parametrize(
     ("found", "line"),
     [
-        (LISTED, "       7  nessus               2030-05-01  a\\u001b.csv\n"),
+        (
+            LISTED,
+            "  import  source               scan date  file\n"
+            "       7  nessus               2030-05-01 a\\u001b.csv\n",
+        ),
         ([], "No import can be undone\n"),
     ],
 )

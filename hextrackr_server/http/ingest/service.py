@@ -327,7 +327,7 @@ class IngestService:
         return _state(record)
 
     def cancel_import(self, key: Key, body: Body) -> Body:
-        """Mark a producer's import as cancelled by the producer."""
+        """Mark a producer's import as canceled by the producer."""
         record = self._external(key)
         self._tracker.cancel(key, _cancellation(_message(body.get("message"))))
         return _state(record)
@@ -426,7 +426,7 @@ def _failure(body: Body, message: str) -> Body:
 
 
 def _cancellation(message: str) -> Body:
-    text = message or "The import was cancelled"
+    text = message or "The import was canceled"
     return {"code": str(ErrorCode.CANCELLED), "message": text}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from hextrackr_server.imports.formats.csv_table import FileRefusedError
 from hextrackr_server.imports.formats.dates import day_in_file_name
@@ -14,13 +14,17 @@ from hextrackr_server.imports.formats.profile import Profile
 from hextrackr_server.imports.formats.reader import ExportReader, describe_empty
 from hextrackr_server.imports.formats.row_errors import RowRejectedError
 
+# The beginning of the warning of a rejected row.
+_LEFT_OUT: Final = "the row is left out: "
+
 
 @dataclass(slots=True)
 class Inspection:
     """The result of an inspection: the values that an import of the file would read.
 
     `refused` is the reason why the file is not imported, or None. `columns` maps the fields to the
-    names of the columns that they are read from.
+    names of the columns that they are read from. `warnings` contains rejected rows as well; the
+    counts by kind are separate.
     """
 
     profile: str | None
@@ -34,6 +38,7 @@ class Inspection:
     findings: list[Finding] = field(default_factory=list)
     warnings: list[dict[str, Any]] = field(default_factory=list)
     warning_counts: dict[str, int] = field(default_factory=dict)
+    rejection_counts: dict[str, int] = field(default_factory=dict)
     resolve: str = "none"
     refused: str | None = None
 
@@ -94,10 +99,11 @@ def inspect_file(
     inspection.columns = reader.used_columns()
     inspection.unused_columns = reader.unused_columns()
     inspection.warnings = reader.warnings.as_json(reader.column_warnings())
-    inspection.warning_counts = {
-        f"{column}: {message}" if column else message: count
-        for (column, message), count in reader.warnings.counts.most_common()
-    }
+    for (column, message), count in reader.warnings.counts.most_common():
+        is_rejection = message.startswith(_LEFT_OUT)
+        counts = inspection.rejection_counts if is_rejection else inspection.warning_counts
+        text = message.removeprefix(_LEFT_OUT)
+        counts[f"{column}: {text}" if column else text] = count
     return inspection
 
 
@@ -107,8 +113,7 @@ def _read_findings(reader: ExportReader) -> list[Finding]:
         for finding in findings:
             _keep(kept, finding)
         if isinstance(problem, RowRejectedError):
-            message = f"the row is left out: {problem.message}"
-            reader.warnings.add(problem.column, number, problem.value, message)
+            reader.warnings.add(problem.column, number, problem.value, _LEFT_OUT + problem.message)
     return list(kept.values())
 
 

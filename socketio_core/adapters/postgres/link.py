@@ -297,7 +297,7 @@ class PostgresLink:
 async def _end(tasks: Iterable[asyncio.Task[None]], patience: float) -> None:
     """Cancel tasks and wait until they have ended.
 
-    A task that has not ended after `patience` seconds is cancelled again: psycopg uses
+    A task that has not ended after `patience` seconds is canceled again: psycopg uses
     `asyncio.wait_for`, which before Python 3.12 ignores a cancellation at its timeout.
     """
     pending = set(tasks)

@@ -20,7 +20,7 @@ def test_inspect_prints_the_format_the_columns_and_the_findings(
     assert main(["inspect", "--scan-date", "2030-06-01", str(SAMPLES / "04_qualys_vm.csv")]) == 0
     text = capsys.readouterr().out
     assert "Qualys VM CSV (qualys_vm), scan date 2030-06-01" in text
-    assert "3 rows: 4 findings (1 closed), 0 rows skipped, 0 rows left out" in text
+    assert "3 rows: 4 findings (1 closed), 0 rows skipped, 0 rows rejected" in text
     assert "  plugin_id         QID" in text
     assert "192.0.2.40  CVE-2030-4001  High 9.9  open  2030-05-13 to 2030-05-25" in text
 
@@ -53,7 +53,8 @@ def test_inspect_prints_why_no_row_is_valid(
     assert main(["inspect", str(path)]) == 1
     text = capsys.readouterr().out
     assert "export.csv is refused: none of the 2 rows is valid" in text
-    assert "2 x hostname: the row is left out: the row names no host" in text
+    assert "rejected rows (2):\n  2 x hostname: the row names no host\n" in text
+    assert "warnings" not in text
 
 
 def test_inspect_prints_warnings_by_kind(
@@ -66,6 +67,20 @@ def test_inspect_prints_warnings_by_kind(
     text = capsys.readouterr().out
     assert "WARNING: severity: no value of this column was understood as severity" in text
     assert "  3 x severity: unknown severity; Critical by the CVSS score" in text
+
+
+def test_inspect_counts_rejected_rows_apart_from_warnings(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "export.csv"
+    path.write_text(
+        "hostname,cve,severity,cvss\nh1,CVE-2030-1001,Urgent,9.8\n,CVE-2030-1001,High,7\n"
+    )
+    assert main(["inspect", str(path)]) == 0
+    text = capsys.readouterr().out
+    assert "2 rows: 1 findings (0 closed), 0 rows skipped, 1 rows rejected" in text
+    assert "rejected rows (1):\n  1 x hostname: the row names no host\n" in text
+    assert "warnings (1):\n  1 x severity: unknown severity; Critical by the CVSS score\n" in text
 
 
 def test_inspect_prints_the_columns_that_were_read_by_their_usual_names(
