@@ -66,7 +66,7 @@ async function observe(name) {
     client.on("disconnect", () => seen.push("disconnect"));
     await new Promise((done) => client.on("connect", done));
     client.emit("act", action, () => seen.push("ack"));
-    await new Promise((done) => setTimeout(done, 500));
+    await new Promise((done) => setTimeout(done, 1000));
     results.push(seen.join(" "));
     client.removeAllListeners().close();
   }
