@@ -6,6 +6,7 @@ differences between SQLite and PostgreSQL.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql
 
     Upsert = sqlite.Insert | postgresql.Insert
+
+logger = logging.getLogger(__name__)
 
 
 class Database:
@@ -193,6 +196,12 @@ class Database:
             return
         if found > newest:
             raise _too_new(str(self._backend), found, newest)
+        if found < newest:
+            logger.info(
+                "migrating the database from schema %d to %d: allow 30 seconds for 100,000 "
+                "findings",
+                found, newest,
+            )  # fmt: skip
         for migration in self._migrations[found - 1 :]:
             migration(connection)
         connection.execute(
@@ -200,6 +209,8 @@ class Database:
             .where(schema.meta.c.name == "schema_version")
             .values(value=str(newest))
         )
+        if found < newest:
+            logger.info("the tables of the database have schema %d", newest)
 
     def _version(self, connection: Connection) -> int | None:
         if not connection.dialect.has_table(connection, schema.meta.name):

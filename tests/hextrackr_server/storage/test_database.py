@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import sqlite3
@@ -121,7 +122,10 @@ def test_migrated_findings_and_snapshots_have_their_former_values(tmp_path: Path
     ]
 
 
-def test_older_file_is_migrated_step_by_step_once(tmp_path: Path) -> None:
+def test_older_file_is_migrated_step_by_step_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "hextrackr_server")
     Database(tmp_path / "x.db", migrations=()).close()
     done: list[int] = []
 
@@ -138,6 +142,9 @@ def test_older_file_is_migrated_step_by_step_once(tmp_path: Path) -> None:
         assert version_of(database) == "3"
         database.close()
     assert done == [2, 3]
+    begun, ended = caplog.messages
+    assert begun.startswith("migrating the database from schema 1 to 3: allow 30 seconds")
+    assert ended == "the tables of the database have schema 3"
 
 
 def test_failed_migration_leaves_the_file_unchanged(tmp_path: Path) -> None:
