@@ -228,6 +228,18 @@ FAULTS: Final = (
         ),
     ),
     Fault(
+        "workers of a Socket.IO server",
+        "a client returns to two workers at the same moment",
+        "one of them restores the session",
+        tuple(
+            f"tests/socketio_core/workers/test_sessions.py::{name}"
+            for name in (
+                "test_session_is_claimed_by_one_of_two_workers",
+                "test_session_is_found_when_the_attempt_of_another_worker_saves_it_later",
+            )
+        ),
+    ),
+    Fault(
         "import, upload, KEV, notification, report, maintenance, event log",
         "full disk",
         "one line in the log; the user reads the reason; nothing half-written",

@@ -81,6 +81,8 @@ class Found(msgspec.Struct, tag=True):
 
     request: int
     state: bytes | None
+    is_held: bool = False
+    """Whether a worker has the session, whose connect attempt saves it at its end."""
 
 
 class Claimed(msgspec.Struct, tag=True):

@@ -125,8 +125,9 @@ class SessionTable:
         if waiting is not None:
             _, worker, find = waiting
             entry = self._entries.get(find.key)
-            is_free = entry is not None and entry.owner is None
-            self._send(worker, Found(find.request, entry.state if entry and is_free else None))
+            is_held = entry is not None and entry.owner is not None
+            state = None if entry is None or is_held else entry.state
+            self._send(worker, Found(find.request, state, is_held))
 
     def _expect(self, key: str, lifetime: float) -> None:
         self._absent.pop(key, None)

@@ -22,6 +22,10 @@ from socketio_core.workers.control import (
 
 TIMEOUT: Final = 3.0
 """Seconds that a returning client waits for the supervisor and its former worker."""
+HELD_ATTEMPTS: Final = 10
+"""The number of requests for a session that another worker is about to save."""
+HELD_INTERVAL: Final = 0.05
+"""The seconds between these requests."""
 
 
 @final
@@ -56,9 +60,15 @@ class Sessions:
 
     async def find(self, key: str) -> bytes | None:
         """Return the state of a session that no worker uses; None if it is unknown."""
-        request = next(self._requests)
-        answer = await self._ask(request, Find(request, key))
-        return answer.state if isinstance(answer, Found) else None
+        for _ in range(HELD_ATTEMPTS):
+            request = next(self._requests)
+            answer = await self._ask(request, Find(request, key))
+            if not isinstance(answer, Found) or not answer.is_held:
+                return answer.state if isinstance(answer, Found) else None
+            # The client has returned to two workers at the same time: the attempt that has claimed
+            # the session ends soon, because the other worker withdraws it.
+            await asyncio.sleep(HELD_INTERVAL)
+        return None
 
     async def claim(self, key: str) -> bool:
         """Make a session belong to this worker; return False if another worker was faster."""

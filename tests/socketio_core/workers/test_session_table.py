@@ -73,7 +73,7 @@ def test_session_that_is_not_yielded_is_not_found(table: Table) -> None:
     ((_, request),) = table.take()
     assert isinstance(request, Yield)
     table.receive(1, Yielded(request.request))
-    assert table.take() == [(2, Found(7, None))]
+    assert table.take() == [(2, Found(7, None, is_held=True))]
 
 
 def test_former_worker_that_is_killed_while_it_yields_loses_no_session(table: Table) -> None:
