@@ -8,6 +8,8 @@ from typing import Final
 
 _CVE: Final = re.compile(r"(?<![A-Za-z-])CVE-\d{4}-\d{4,19}(?!\d)", re.IGNORECASE)
 _CVE_LIKE: Final = re.compile(r"(?<![A-Za-z-])CVE-[A-Za-z0-9-]{1,40}", re.IGNORECASE)
+# Word processors replace hyphens.
+_HYPHENS: Final = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2212", "-"))
 _CISCO: Final = re.compile(r"\b(cisco-sa-[a-z0-9_-]{3,100})\s*\)?\s*$", re.IGNORECASE)
 _CISCO_ID: Final = re.compile(r"\s*(cisco-sa-[a-z0-9_-]{3,100})(?![a-z0-9_-])", re.IGNORECASE)
 _CISCO_WORD: Final = re.compile(r"(?<![a-z])cisco")
@@ -18,6 +20,8 @@ _LONGEST: Final = 500
 
 def find_cves(text: str) -> list[str]:
     """Return the distinct CVE ids of a text, in upper case and in order."""
+    if not text.isascii():
+        text = text.translate(_HYPHENS)
     if "-" not in text:
         return []
     return list(dict.fromkeys(match.upper() for match in _CVE.findall(text)))

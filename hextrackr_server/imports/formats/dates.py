@@ -15,7 +15,9 @@ from hextrackr_server.imports.formats.profile import DateOrder
 LONGEST: Final = 64
 
 _YEAR_FIRST: Final = re.compile(r"(\d{4})([-/.])(\d{1,2})\2(\d{1,2})(?!\d)")
-_COMPACT: Final = re.compile(r"(\d{4})(\d{2})(\d{2})(?:T\d{4,9}Z?|\d{6})?")
+_COMPACT: Final = re.compile(
+    r"(\d{4})(\d{2})(\d{2})(?:T\d{4,9}Z?|\d{6}|[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?Z?)?"
+)
 _NUMERIC: Final = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d{2})(?!\d)")
 _MONTH_FIRST: Final = re.compile(
     r"(?:[a-z]{3,9},?\s+)?([a-z]{3,9})\.?(?:\s+|[/-])(\d{1,2})(?:st|nd|rd|th)?(?:,\s*|\s+|[/-])"

@@ -141,7 +141,8 @@ def _profile_of_root(root: str) -> Profile:
     profile = roots.get(_ROOTS.get(root, root))
     if profile is None:
         raise UnknownFormatError(
-            f"this is XML with the root element {root[:64]!r}; known are "
+            f"this is XML with the root element {root[:64]!r}: export CSV, or XML with one of "
+            "these root elements: "
             + ", ".join(f"{name} ({found.title})" for name, found in roots.items())
         )
     return profile

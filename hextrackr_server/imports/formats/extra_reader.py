@@ -7,7 +7,7 @@ from typing import Any, Final
 from hextrackr_server.imports.formats.advisories import find_kev_due
 from hextrackr_server.imports.formats.columns import Columns, Row
 from hextrackr_server.imports.formats.day_reader import DayReader
-from hextrackr_server.imports.formats.numbers import read_port
+from hextrackr_server.imports.formats.numbers import split_port
 from hextrackr_server.imports.formats.parts import Host, Values
 from hextrackr_server.imports.formats.profile import Profile
 from hextrackr_server.imports.formats.spreadsheet_marks import read_text
@@ -53,12 +53,10 @@ class ExtraReader:
 
     def _read_port(self, row: Row) -> tuple[int | None, str]:
         first = self._columns.first
-        both = first(row, "port_protocol")
-        if both:
-            protocol, _, port = both.partition("/")
-            return read_port(port), protocol.strip().lower()[:16]
-        protocol = first(row, "protocol").lower()[:16]
-        return read_port(first(row, "port")), protocol
+        if both := first(row, "port_protocol"):
+            return split_port(both)
+        port, protocol = split_port(first(row, "port"))
+        return port, first(row, "protocol").lower()[:16] or protocol
 
     def _read_exploit(self, row: Row) -> bool | None:
         found = None

@@ -14,6 +14,7 @@ from hextrackr_server.imports.formats.hosts import (
     may_be_address,
     read_addresses,
     read_name,
+    split_name,
     split_pair,
     split_url,
 )
@@ -93,8 +94,10 @@ def read_host(name: str, address: str, ipv6: str, url: str) -> Host:
     port = None
     if "://" in name:
         name, url = "", name
-    elif name[-1:] == ")" and (pair := split_pair(name)) is not None:
+    elif (pair := split_pair(name)) is not None:
         name, address = pair[0], address or pair[1]
+    elif ":" in name or "/" in name:
+        name, port = split_name(name), split_url(name)[1]
     if url and not name:
         name, port = split_url(url)
     found = read_addresses(address)

@@ -17,11 +17,20 @@ from hextrackr_server.text import clean
 LONGEST: Final = 255
 LONGEST_ADDRESS: Final = 64
 
-_SEPARATORS: Final = re.compile(r"[,;\s|]+")
+_SEPARATORS: Final = re.compile(r"[,;\s|()<>]+")
 _NAME_SEPARATORS: Final = re.compile(r"[,;|\r\n]+")
-_LOOKS_LIKE_ADDRESS: Final = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}(?:/\d{1,3})?")
-_WITH_PORT: Final = re.compile(r"(\d{1,3}(?:\.\d{1,3}){3}|\[[0-9A-Fa-f:.]+\]):\d{1,5}")
-_PAIR: Final = re.compile(r"([^\s()]+)\s*\(([^\s()]+)\)")
+# Also a range of addresses: 192.0.2.1-192.0.2.9 and 192.0.2.1-9.
+_LOOKS_LIKE_ADDRESS: Final = re.compile(
+    r"\d{1,3}(?:\.\d{1,3}){3}(?:/\d{1,3}|-\d{1,3}(?:\.\d{1,3}){0,3})?"
+)
+_WITH_PORT: Final = re.compile(
+    r"(\d{1,3}(?:\.\d{1,3}){3}|\[[0-9A-Fa-f:.]+\]):\d{1,5}(?:/(?:tcp|udp))?", re.IGNORECASE
+)
+# web1.example.test:443 and web1.example.test/path, but not prod/web1
+_NAME_WITH_MORE: Final = re.compile(
+    r"([\w.-]+):\d{1,5}(?:/.*)?|(?://)?([\w-]+\.[\w.-]*[A-Za-z])/.*|//([\w.-]+)(?:/.*)?", re.DOTALL
+)
+_PAIR_SEPARATORS: Final = re.compile(r"[,;\s|()<>\[\]/]+")
 _LABEL: Final = r"\w(?:[\w-]{0,61}\w)?"
 _HOST_NAME: Final = re.compile(rf"(?=.*[^\W\d_]){_LABEL}(?:\.{_LABEL})*\.?")
 _OCTET: Final = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
@@ -109,14 +118,27 @@ def _preference(address: str) -> tuple[bool, bool]:
 
 
 def split_pair(text: str) -> tuple[str, str] | None:
-    """Return the name and the address of `web1 (192.0.2.1)` or `192.0.2.1 (web1)`, or None."""
-    match = _PAIR.fullmatch(text[:LONGEST].strip())
-    if match is None:
+    """Return the name and the addresses of `web1 (192.0.2.1)`, `192.0.2.1 web1` and the like.
+
+    None if a cell does not consist of one name and of addresses.
+    """
+    names: list[str] = []
+    addresses: list[str] = []
+    for part in _PAIR_SEPARATORS.split(text[:LONGEST]):
+        if read_address(part):
+            addresses.append(part)
+        elif part.strip("-"):
+            names.append(part)
+    if len(names) != 1 or not addresses or not is_host_name(names[0]):
         return None
-    first, second = read_address(match[1]), read_address(match[2])
-    if bool(first) == bool(second):
-        return None
-    return (match[2], first) if first else (match[1], second)
+    return names[0], ",".join(addresses)
+
+
+def split_name(text: str) -> str:
+    """Return the host of `web1.example.test:443` or `web1.example.test/path`, or the text."""
+    match = _NAME_WITH_MORE.fullmatch(text.strip())
+    found = match and (match[1] or match[2] or match[3])
+    return found if found and is_host_name(found) else text
 
 
 def read_name(text: str) -> Name | None:

@@ -13,7 +13,13 @@ _NUMBER: Final = re.compile(r"[+-]?(?:\d{1,20}(?:\.\d{0,20})?|\.\d{1,20})(?:[eE]
 _DECIMAL_COMMA: Final = re.compile(
     r"([+-]?(?:\d{1,3}(?=,\d{1,2}(?!\d))|0)),(\d{1,20})(?=\s*(?:[(\[]|$))"
 )
-_PORT: Final = re.compile(r"(\d{1,5})(?:-\d{1,5})?")
+_PORT: Final = re.compile(r"(\d{1,5})(?:\.0|-\d{1,5})?")
+# 443/tcp, tcp/443, TCP 443, 443 (https)
+_PORT_AND_WORD: Final = re.compile(
+    r"(?:(\d{1,5})\s*[/:\s(]\s*([a-z]{1,16})\)?|([a-z]{1,16})\s*[/:\s(]\s*(\d{1,5})\)?)",
+    re.IGNORECASE,
+)
+_PROTOCOLS: Final = frozenset({"tcp", "udp", "icmp", "sctp"})
 
 
 def read_number(text: str) -> float | None:
@@ -42,6 +48,15 @@ def read_score(text: str, highest: float) -> float | str:
     if not 0 <= value <= highest:
         return f"not within 0 to {highest:g}"
     return value
+
+
+def split_port(text: str) -> tuple[int | None, str]:
+    """Return the port and the protocol of `443/tcp`, `TCP 443`, `443 (https)` and the like."""
+    match = _PORT_AND_WORD.fullmatch(text.strip())
+    if match is None:
+        return read_port(text), ""
+    word = (match[2] or match[3]).lower()
+    return read_port(match[1] or match[4]), word if word in _PROTOCOLS else ""
 
 
 def read_port(text: str) -> int | None:

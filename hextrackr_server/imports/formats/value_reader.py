@@ -32,7 +32,7 @@ _UNVERSIONED_FIRST: Final = (*_CVSS_FIELDS[:2], _CVSS_FIELDS[3], _CVSS_FIELDS[2]
 # The version of a score, as in `3.1`, `v3`, `CVSSv2` and `CVSS:3.1`.
 _CVSS_VERSION: Final = re.compile(r"(?:cvss)?[:\s]*v?([234])(?:\.\d)?", re.IGNORECASE)
 _SEVERITY_TEXT: Final = re.compile(
-    r"(?:\d{1,2}\s*[-:.)]\s*)?([a-z]{3,13})(?:\s+(?:risk|severity))?(?:\s*\(\d{1,2}(?:[.,]\d{1,2})?\))?"
+    r"(?:\d{1,2}\s*[-:.)(]\s*)?([a-z]{3,13})\)?(?:\s+(?:risk|severity))?(?:\s*\(\d{1,2}(?:[.,]\d{1,2})?\))?"
 )
 _FLAGS: Final[tuple[tuple[str, State], ...]] = (
     ("fixed", "fixed"),

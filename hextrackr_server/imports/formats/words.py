@@ -21,11 +21,13 @@ FOOTER_WORDS: Final = frozenset({"total", "totals", "total:", "count", "sum", "s
 SEVERITY_WORDS: Final = MappingProxyType[str, Severity](
     {
         "critical": "Critical",
+        "crit": "Critical",
         "high": "High",
         "important": "High",
         "severe": "High",
         "serious": "High",
         "medium": "Medium",
+        "med": "Medium",
         "moderate": "Medium",
         "low": "Low",
         "info": "Info",

@@ -281,9 +281,17 @@ def test_tenable_vm_with_names_of_hextrackr_loses_no_column(tmp_path: Path) -> N
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("cell", ["WEB1.example.test (192.0.2.3)", "192.0.2.3 (web1.example.test)"])
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "WEB1.example.test (192.0.2.3)", "192.0.2.3 (web1.example.test)", "192.0.2.3 web1",
+        "web1, 192.0.2.3", "web1|192.0.2.3", "web1 [192.0.2.3]", "web1 - 192.0.2.3",
+        "web1/192.0.2.3", "192.0.2.3;web1", "web1 <192.0.2.3>", "web1\n192.0.2.3",
+        "web1 (192.0.2.3, 2001:db8::3)",
+    ],
+)  # fmt: skip
 def test_cell_with_a_name_and_an_address_gives_both(tmp_path: Path, cell: str) -> None:
-    text = f"Host,CVE,Severity\n{cell},CVE-2030-1001,High\n"
+    text = f'Host,CVE,Severity\n"{cell}",CVE-2030-1001,High\n'
     inspection = inspect_text(tmp_path, text)
     check_findings(inspection, expect("192.0.2.3", hostname="web1", cve="CVE-2030-1001"))
     assert messages(inspection) == []
@@ -293,6 +301,29 @@ def test_cell_with_a_name_and_an_address_gives_both(tmp_path: Path, cell: str) -
 def test_cell_with_other_words_in_parentheses_is_not_split(tmp_path: Path, cell: str) -> None:
     (finding,) = inspect_text(tmp_path, f"Host,CVE,Severity\n{cell},CVE-2030-1001,High\n").findings
     assert finding.host_key in {"192.0.2.3", cell}
+
+
+@pytest.mark.parametrize(
+    ("cell", "host_key", "port"),
+    [
+        ("web1.example.test:8443", "web1.example.test", 8443), ("web1:443/tcp", "web1", 443),
+        ("web1.example.test/path?x=1", "web1.example.test", None), ("//web1/x", "web1", None),
+        ("prod/web1", "prod/web1", None), ("web1: old", "web1: old", None),
+        ("00:00:5e:00:53:01", "00:00:5e:00:53:01", None),
+        ("192.0.2.3:443/tcp", "192.0.2.3", 443), ("192.0.2.3-192.0.2.9", None, None),
+        ("192.0.2.3-9", None, None),
+    ],
+)  # fmt: skip
+def test_port_and_path_do_not_belong_to_the_name_of_a_host(
+    tmp_path: Path, cell: str, host_key: str | None, port: int | None
+) -> None:
+    inspection = inspect_text(tmp_path, f"Host,CVE,Severity\n{cell},CVE-2030-1001,High\n")
+    if host_key is None:
+        assert (inspection.findings, inspection.rows_rejected) == ([], 1)
+        assert "is not an unambiguous address" in messages(inspection)[0][3]
+        return
+    (finding,) = inspection.findings
+    assert (finding.host_key, finding.extra.get("port")) == (host_key, port)
 
 
 def test_tenable_vm_with_a_plugin_id_of_another_name_is_identified_by_it(tmp_path: Path) -> None:

@@ -194,7 +194,8 @@ def test_threat_of_greenbone_is_the_severity(tmp_path: Path) -> None:
     ("word", "severity"),
     [("2 - High", "High"), ("1: critical", "Critical"), ("4.) Low", None), ("High risk", "High"),
      ("Medium severity", "Medium"), ("Critical (9.8)", "Critical"), ("Low (2,1)", "Low"),
-     ("High-ish", None), ("5 - Urgent", None), ("7.5", None), ("low medium", None)],
+     ("High-ish", None), ("5 - Urgent", None), ("7.5", None), ("low medium", None),
+     ("5 (Critical)", "Critical"), ("CRIT", "Critical"), ("med", "Medium")],
 )  # fmt: skip
 def test_severity_is_found_among_numbers_and_usual_words(
     tmp_path: Path, word: str, severity: str | None

@@ -10,11 +10,12 @@ from hextrackr_server.imports.formats.advisories import (
     find_cisco_advisory,
     find_cves,
     find_kev_due,
+    find_malformed_cve,
     vendor_of_family,
     vendor_of_plugin,
 )
 from hextrackr_server.imports.formats.hosts import read_addresses, read_name, split_url
-from hextrackr_server.imports.formats.numbers import read_port, read_score
+from hextrackr_server.imports.formats.numbers import read_port, read_score, split_port
 from hextrackr_server.imports.formats.value_reader import band_of
 
 
@@ -55,6 +56,24 @@ def test_any_text_gives_a_score_in_range_or_a_reason(text: str) -> None:
 )  # fmt: skip
 def test_port_is_a_number_from_1_to_65535(text: str, port: int | None) -> None:
     assert read_port(text) == port
+
+
+@pytest.mark.parametrize(
+    ("text", "port", "protocol"),
+    [("443/tcp", 443, "tcp"), ("UDP/53", 53, "udp"), ("TCP 443", 443, "tcp"),
+     ("0/tcp", None, "tcp"), ("443 (https)", 443, ""), ("udp:53", 53, "udp"),
+     ("general/tcp", None, ""), ("443", 443, ""), ("443.0", 443, ""), ("", None, ""),
+     ("https", None, "")],
+)  # fmt: skip
+def test_port_may_stand_next_to_its_protocol(text: str, port: int | None, protocol: str) -> None:
+    assert split_port(text) == (port, protocol)
+
+
+@pytest.mark.parametrize("hyphen", ["-", "\u2010", "\u2011", "\u2012", "\u2013", "\u2212"])
+def test_cve_with_the_hyphens_of_a_word_processor_is_read(hyphen: str) -> None:
+    text = f"é CVE{hyphen}2030{hyphen}1001"
+    assert find_cves(text) == ["CVE-2030-1001"]
+    assert find_malformed_cve(text, 1) == ""
 
 
 @pytest.mark.parametrize(
