@@ -21,7 +21,8 @@ from engineio_core.state_table import TableKey
 FIN_TEXT: Final = 0x81
 FIN_BINARY: Final = 0x82
 FIN_CLOSE: Final = 0x88
-SLICE: Final = 1024
+#: Bytes of compressed data between two checks of the turn: they may contain a message per 10 bytes.
+SLICE: Final = 256
 #: Seconds that the handlers of a few usual messages do not reach.
 QUICK_SECONDS: Final = 0.0002
 _unmask: Final = apply_mask  # a compiled module reads other global names from a dictionary
