@@ -60,7 +60,7 @@ def check_instance(name: str, value: Any, kind: type) -> None:
         article = "an" if kind.__name__[0] in "AEIOH" else "a"
         raise TypeError(
             f"{name} must be {article} {kind.__name__} instance or None, got {value!r}: "
-            f"write {name}={kind.__name__}(...)"
+            f"write {name}={'None' if value is False else kind.__name__ + '(...)'}"
         )
 
 

@@ -31,7 +31,8 @@ def test_invalid_option_value_is_rejected(options: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(("options", "text"), [
-    ({"recovery": True}, "recovery must be a Recovery instance or None, got True"),
+    ({"recovery": True}, r"a Recovery instance or None, got True: write recovery=Recovery\(...\)"),
+    ({"http_compression": False}, "instance or None, got False: write http_compression=None"),
     ({"parser": "msgpack"}, r"parser must be a parser such as MsgpackParser\(\), got 'msgpack'"),
     ({"parser": MsgpackParser}, "parser must be a parser such as"),
     ({"cors": "*"}, "cors must be a Cors instance"),
