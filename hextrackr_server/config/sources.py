@@ -117,7 +117,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise SettingsError(f"the settings file {path} cannot be read: {reason}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # from the decoder, the parser, or a number of too many digits
         raise SettingsError(f"the settings file {path} must be valid TOML: {error}") from error
 
 

@@ -33,6 +33,8 @@ FILTERS = (
     "since",
 )  # fmt: skip
 MAXIMUM_SEARCH = 100
+#: Severities of one filter; each may be named more than once.
+MAXIMUM_SEVERITIES = 100
 #: A pattern with more asterisks could keep the database busy for minutes.
 MAXIMUM_ASTERISKS = 3
 
@@ -113,7 +115,9 @@ def _parse_text(name: str, value: Any) -> str:
 def _parse_severities(value: Any) -> tuple[str, ...]:
     values = value if isinstance(value, list) else [value]
     known = (*SEVERITIES, KEV.lower())
-    if not values or not all(isinstance(each, str) and each.lower() in known for each in values):
+    if not 0 < len(values) <= MAXIMUM_SEVERITIES or not all(
+        isinstance(each, str) and each.lower() in known for each in values
+    ):
         raise ValueError("must be one or a list of: " + ", ".join((*SEVERITIES, KEV)))
     spelled = {each.upper() if each.upper() == KEV else each.capitalize() for each in values}
     return tuple(sorted(spelled))

@@ -27,6 +27,12 @@ SEVERITIES: Final = ("Critical", "High", "Medium", "Low", "Info", "Unknown")
 STATES: Final = ("open", "fixed", "accepted", "false_positive", "absent", "untested")
 FOLDER: Final = Path(__file__).parent / "profiles"
 LONGEST_ID: Final = 32
+_KEY_PARTS: Final = 32
+# More parts of a key, each with the dot behind it, from the beginning of the first one.
+_LONG_KEY: Final = re.compile(
+    r"""(?<![A-Za-z0-9_"'\\-])(?:(?:[A-Za-z0-9_-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')"""
+    rf"[ \t]*+\.[ \t]*+){{{_KEY_PARTS}}}"
+)
 _UNUSUAL: Final = re.compile(r"[^A-Za-z0-9._-]")
 _IDENTIFIER: Final = re.compile(rf"[A-Za-z0-9._-]{{1,{LONGEST_ID}}}")
 
@@ -238,9 +244,13 @@ def parse_profile(text: str, name: str, where: str = "the mapping") -> Profile:
 
     Raises ProfileError, which begins with `where`.
     """
+    if _LONG_KEY.search(text):
+        # tomllib takes a time that grows with the square of the parts: 10 s for 64 KiB of `a.a.a`.
+        raise ProfileError(f"{where}: a key must have at most {_KEY_PARTS} parts with dots between")
     try:
         data = tomllib.loads(text.removeprefix("\ufeff"))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
+        # ValueError: also the error of a number with too many digits.
         raise ProfileError(f"{where}: not a TOML file: {error}") from None
     try:
         return _make_profile(data, name)

@@ -107,7 +107,9 @@ def test_unknown_name_is_refused_without_a_suggestion_when_none_is_near(tmp_path
             settings.load({"JWT_SECRET": SECRET} | environment, flags)
 
 
-@pytest.mark.parametrize("content", [None, "port = ", b"\xff"])
+@pytest.mark.parametrize(
+    "content", [None, "port = ", b"\xff", "port = 1" + "0" * 5000], ids=range(4)
+)
 def test_unreadable_settings_file_is_refused_in_one_line(
     tmp_path: Path, content: str | bytes | None
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hextrackr_server.errors import MAXIMUM_PROBLEMS, ServiceError
-from hextrackr_server.findings.filters import parse_filters
+from hextrackr_server.findings.filters import MAXIMUM_SEVERITIES, parse_filters
 from hextrackr_server.findings.queries import DataRequest, _filters
 
 
@@ -36,3 +36,9 @@ def test_error_names_a_limited_number_of_invalid_filters(parse: Callable[[Any], 
     with pytest.raises(ServiceError) as refusal:
         parse(filters)
     assert len(refusal.value.fields or ()) == filters.read == MAXIMUM_PROBLEMS
+
+
+def test_number_of_severities_is_limited() -> None:
+    assert parse_filters({"severity": ["low"] * MAXIMUM_SEVERITIES}) == (("severity", ("Low",)),)
+    with pytest.raises(ServiceError, match="Invalid filters"):
+        parse_filters({"severity": ["low"] * (MAXIMUM_SEVERITIES + 1)})

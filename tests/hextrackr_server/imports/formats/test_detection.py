@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from hextrackr_server.imports.formats.profile import (
     ORDER,
     ProfileError,
     load_profiles,
+    parse_profile,
     read_mapping,
     read_profile,
 )
@@ -199,6 +201,32 @@ def test_mapping_with_a_mistake_is_refused(tmp_path: Path, text: str, message: s
     with pytest.raises(ProfileError, match=r"ours\.toml") as caught:
         read_profile(write(tmp_path, text, "ours.toml"))
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" + ".a" * 32 + " = 1",
+        "[a" + " .\ta" * 32 + "]",
+        "x = {'a b'" + ".'a'" * 32 + " = 1}",
+        'x = [{""' + '."\\""' * 32 + " = 1}]",
+    ],
+    ids=["bare", "table", "single quotes", "double quotes"],
+)
+def test_mapping_with_a_key_of_too_many_parts_is_refused(text: str) -> None:
+    with pytest.raises(ProfileError, match="a key must have at most 32 parts with dots between"):
+        parse_profile(text, "ours")
+
+
+def test_mapping_may_have_many_dots_outside_of_keys() -> None:
+    names = [f"asset.{'part.' * 20}name {number}" for number in range(100)]
+    profile = parse_profile(f"[columns]\nhost = {json.dumps(names)} # {'. ' * 100}", "ours")
+    assert list(profile.columns["host"]) == names
+
+
+def test_mapping_with_a_number_of_too_many_digits_is_refused() -> None:
+    with pytest.raises(ProfileError, match="not a TOML file"):
+        parse_profile("stale_days = " + "1" * 5000, "ours")
 
 
 def test_mapping_with_the_id_of_a_known_format_is_refused(tmp_path: Path) -> None:
