@@ -30,7 +30,7 @@ def signed(secret: bytes = SECRET, algorithm: str = "HS256", **claims: Any) -> s
 
 
 def set_clock(monkeypatch: pytest.MonkeyPatch, now: float) -> None:
-    """Let the verifier, and PyJWT, read another time."""
+    """Let the verifier, PyJWT and clocks read another time."""
 
     class Now(datetime):
         @classmethod
@@ -39,6 +39,7 @@ def set_clock(monkeypatch: pytest.MonkeyPatch, now: float) -> None:
 
     monkeypatch.setattr("jwt.api_jwt.datetime", Now)
     monkeypatch.setattr(time, "time", lambda: now)
+    monkeypatch.setattr(time, "time_ns", lambda: round(now * 1e9))
 
 
 def test_signed_token_yields_its_principal() -> None:
@@ -76,6 +77,27 @@ def test_foreign_or_invalid_token_is_refused(token: str) -> None:
     with pytest.raises(ServiceError) as refusal:
         authority.verify(token)
     assert refusal.value.code is ErrorCode.UNAUTHORIZED
+
+
+@pytest.mark.parametrize("claims", [{"sub": True}, {"sub": 7.0}, {"sub": ["7"]}, {"sub": ""}])
+def test_user_id_of_another_type_is_refused(claims: dict[str, Any]) -> None:
+    token = jwt.api_jws.encode(
+        json.dumps({"exp": int(time.time()) + 7200} | claims).encode(), SECRET
+    )
+    with pytest.raises(ServiceError, match="the user ID or the name has an invalid value"):
+        authority.verify(token)
+
+
+def test_name_is_shortened_and_has_no_control_characters() -> None:
+    name = authority.verify(signed(username="al\x00i\x1bce\x9f" + "x" * 200)).username
+    assert name == "alice" + "x" * 123
+
+
+@pytest.mark.parametrize(
+    ("role", "is_admin"), [("user", False), ("admin", True), ("superadmin", True)]
+)
+def test_administrators_are_admins_and_superadmins(role: str, is_admin: bool) -> None:
+    assert Principal("7", "alice", role).is_admin is is_admin
 
 
 @pytest.mark.parametrize("claims", [{"sub": 7}, {"sub": None, "userId": 7}, {"userId": "8"}])
@@ -132,6 +154,9 @@ def test_token_without_exp_is_valid_for_the_maximum_age() -> None:
         ({"manager": "admin"}, {"role": "manager"}, "admin"),
         ({"manager": "admin", "*": "user"}, {"role": "viewer"}, "user"),
         ({"manager": "admin"}, {"role": None, "roles": ["viewer", "manager"]}, "admin"),
+        ({}, {"role": None, "roles": ["admin", "user", "superadmin", 7]}, "superadmin"),
+        ({}, {"role": None, "roles": ["admin", "user"]}, "admin"),
+        ({}, {"role": None, "roles": []}, "user"),
         ({"*": "user"}, {"role": "superadmin"}, "superadmin"),
     ],
 )

@@ -30,6 +30,11 @@ def test_cookie_signed_with_any_secret_yields_its_session(sid: str, secret: byte
     assert COOKIES.session_id(cookie(signed(sid, secret))) == sid
 
 
+def test_cookie_whose_name_ends_with_the_name_is_ignored() -> None:
+    other = "xhextrackr.sid=" + quote(signed("other"))
+    assert COOKIES.session_id(f"{other}; {cookie(signed('abc'))}") == "abc"
+
+
 def test_cookie_is_accepted_without_encoding() -> None:
     assert COOKIES.session_id(cookie(signed("abc"), quoted=False)) == "abc"
 
