@@ -17,6 +17,7 @@ from hextrackr_server.config import settings
 from hextrackr_server.errors import SettingsError
 from hextrackr_server.security.principal import Principal
 from hextrackr_server.security.session_store import (
+    MAXIMUM_REPLY,
     PostgresStore,
     RedisStore,
     SessionFields,
@@ -201,6 +202,8 @@ class _Redis(socketserver.StreamRequestHandler):
                 return b"$%d\r\n%s\r\n" % (len(value), value)
             case ["GET", _]:
                 return b"$-1\r\n"
+            case ["PTTL", "sess:endless"]:
+                return b":-1\r\n"
             case ["PTTL", key]:
                 return b":5000\r\n" if key in values else b":-2\r\n"
             case ["AUTH", *words]:
@@ -239,6 +242,22 @@ def test_store_of_connect_redis_is_read() -> None:
     assert session.principal == Principal("7", "alice", "admin")
     assert session.principal is not None
     assert session.principal.expires_at == NOW + 5
+
+
+def test_session_in_redis_without_an_expiry_is_endless() -> None:
+    with running_redis({"sess:endless": json.dumps(ALICE)}) as server:
+        store = RedisStore(f"redis://127.0.0.1:{server.server_address[1]}")
+        session = store.find("endless", NOW)
+    assert session is not None
+    assert session.principal is not None
+    assert session.principal.expires_at is None
+
+
+def test_session_in_redis_that_is_too_long_is_not_read() -> None:
+    with running_redis({"sess:long": json.dumps(ALICE | {"x": "x" * MAXIMUM_REPLY})}) as server:
+        store = RedisStore(f"redis://127.0.0.1:{server.server_address[1]}")
+        with pytest.raises(StoreUnavailableError, match="must have at most 1048576 bytes"):
+            store.find("long", NOW)
 
 
 def test_store_without_a_server_is_unavailable() -> None:
