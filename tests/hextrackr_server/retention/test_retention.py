@@ -93,21 +93,28 @@ def test_newest_snapshot_is_kept_whatever_its_age(workbench: Workbench) -> None:
     assert days(workbench) == [20251002]
 
 
-def test_totals_are_kept_by_their_age_except_the_newest(workbench: Workbench) -> None:
-    for day in (1, 2, 3):
+@pytest.mark.parametrize(("scans", "kept"), [((1, 2, 3), (3,)), ((6, 7, 8), (7, 8))])
+def test_totals_are_kept_by_their_age_except_the_newest(
+    workbench: Workbench, scans: tuple[int, ...], kept: tuple[int, ...]
+) -> None:
+    for day in scans:
         scan(workbench, day)
-    assert delete_expired(workbench, history_days=3)["totals"] == 4
+    assert delete_expired(workbench, history_days=3)["totals"] == 2 * (len(scans) - len(kept))
     with workbench.database.reading() as connection:
         for table in (vulnerability_daily_totals, vendor_daily_totals):
-            assert connection.scalars(select(table.c.scan_date)).all() == ["2025-10-03"]
+            found = connection.scalars(select(table.c.scan_date).order_by("scan_date")).all()
+            assert found == [f"2025-10-{day:02}" for day in kept]
 
 
-def test_imports_that_nothing_refers_to_are_kept_by_their_number(workbench: Workbench) -> None:
+@pytest.mark.parametrize(("number", "kept"), [(1, [3, 4]), (2, [3, 4]), (3, [2, 3, 4])])
+def test_imports_that_nothing_refers_to_are_kept_by_their_number(
+    workbench: Workbench, number: int, kept: list[int]
+) -> None:
     for day in (1, 2, 3, 4):
         scan(workbench, day)
     # The undo of import 4 restores references to import 3.
-    assert delete_expired(workbench, imports=1)["imports"] == 2
-    assert imports(workbench) == [3, 4]
+    assert delete_expired(workbench, imports=number)["imports"] == 4 - len(kept)
+    assert imports(workbench) == kept
     workbench.importer.history.undo(4, NOW_MS)
     assert {each["import_id"] for each in workbench.findings()} == {3}
 
