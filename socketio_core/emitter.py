@@ -29,6 +29,7 @@ from socketio_core.adapters.streams.entry import (
     encode_entry,
 )
 from socketio_core.broadcast import NO_ROOM, check_event, check_server_event, room_names
+from socketio_core.misuse import EMIT_KEYWORDS, refuse_keywords
 from socketio_core.namespace import canonical_name
 from socketio_core.server_events import P, ServerEvent
 
@@ -57,6 +58,14 @@ def _encode_streams(key: str, message: Message) -> tuple[bytes, ...]:
     return append_command(key, DEFAULT_MAX_LEN, encode_entry(message))
 
 
+_NO_ANSWERS: Final = "an emitter receives no answers: send the event in a server"
+_KEYWORDS: Final = EMIT_KEYWORDS | {
+    "namespace": "use .of(namespace).emit(...)",
+    "skip_sid": "use .except_(id of the socket).emit(...)",
+    "callback": _NO_ANSWERS,
+    "ack": _NO_ANSWERS,
+    "timeout": _NO_ANSWERS,
+}
 _FORMATS: Final[dict[str, Encode]] = {
     "classic": _encode_classic,
     "sharded": _encode_sharded,
@@ -192,8 +201,10 @@ class Emitter(EmitterOperator):
     @overload
     async def emit(self, event: str, *args: Any) -> None: ...
 
-    async def emit(self, event: Any, *args: Any) -> None:  # type: ignore[misc]  # keyword raises
+    async def emit(self, event: Any, *args: Any, **unknown: Any) -> None:
         """Send an event to the clients in the target."""
+        if unknown:
+            refuse_keywords(unknown, _KEYWORDS)
         await self._client.execute_command(*self._emit(event, args))
 
     async def sockets_join(self, *rooms: str | Iterable[str]) -> None:
@@ -259,8 +270,10 @@ class BlockingEmitter(EmitterOperator):
     @overload
     def emit(self, event: str, *args: Any) -> None: ...
 
-    def emit(self, event: Any, *args: Any) -> None:  # type: ignore[misc]  # keyword raises
+    def emit(self, event: Any, *args: Any, **unknown: Any) -> None:
         """Send an event to the clients in the target."""
+        if unknown:
+            refuse_keywords(unknown, _KEYWORDS)
         self._client.execute_command(*self._emit(event, args))
 
     def sockets_join(self, *rooms: str | Iterable[str]) -> None:

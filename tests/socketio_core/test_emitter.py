@@ -118,6 +118,9 @@ async def test_emitters_append_the_entries_of_the_official_streams_emitter(opera
     (lambda e: e.emit("x", object()), TypeError, "cannot be sent"),
     (lambda e: e.to(), ValueError, "at least one room"),
     (lambda e: e.to(7), TypeError, "must be a string"),
+    (lambda e: e.emit("x", 1, room="a"), TypeError, r"no keyword 'room': use \.to\(room\)\.emit"),
+    (lambda e: e.emit("x", namespace="/a"), TypeError, r"use \.of\(namespace\)\.emit"),
+    (lambda e: e.emit("x", callback=print), TypeError, "an emitter receives no answers"),
     (lambda e: e.server_side_emit("connection"), ValueError, "reserved"),
     (lambda e: BlockingEmitter(adapter="streaming"), ValueError, "classic, sharded, streams"),
 ])  # fmt: skip
@@ -127,6 +130,13 @@ def test_misuse_raises_and_sends_nothing(
     client = RecordingClient()
     with pytest.raises(error, match=text):
         misuse(BlockingEmitter(client))
+    assert client.commands == []
+
+
+async def test_keyword_of_another_library_is_refused_without_a_command() -> None:
+    client = AsyncRecordingClient()
+    with pytest.raises(TypeError, match=r"no keyword 'to': use \.to\(room\)\.emit"):
+        await Emitter(client).emit("x", 1, to="a")  # type: ignore[call-overload]
     assert client.commands == []
 
 
