@@ -11,15 +11,17 @@ from contextlib import contextmanager
 from itertools import count
 
 from engineio_core import read_turn
+from engineio_core.codec import frame_reader
 
 
 @contextmanager
 def counted_turns() -> Iterator[None]:
     """Let each third check interrupt a turn."""
-    kept = read_turn.perf_counter
+    kept = read_turn.perf_counter, frame_reader.perf_counter
     steps = count()
     read_turn.perf_counter = lambda: next(steps) * read_turn.TURN_SECONDS / 2
+    frame_reader.perf_counter = read_turn.perf_counter
     try:
         yield
     finally:
-        read_turn.perf_counter = kept
+        read_turn.perf_counter, frame_reader.perf_counter = kept
