@@ -20,6 +20,7 @@ from hextrackr_server.imports.formats.csv_rows import (
     make_reader,
     read_rows,
 )
+from hextrackr_server.imports.formats.spreadsheet_marks import join_guards
 from hextrackr_server.imports.formats.text_source import Checkpoint, TextSource
 
 MAXIMUM_COLUMNS: Final = 1000
@@ -96,6 +97,9 @@ class CsvTable:
             if header.is_wrapped and not any(cells[1:]):
                 cells = split_wrapped(cells[0])
                 row = number, cells, problem, row[3]
+            if len(cells) > expected and not problem and not row[3]:
+                cells = join_guards(cells, header.delimiter)
+                row = number, cells, problem, ()
             is_like_header = cells and cells[0].strip(AROUND).lower() in beginnings
             begun = finder.find(row) if is_like_header else None
             if last is not None:

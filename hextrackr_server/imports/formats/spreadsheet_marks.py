@@ -19,6 +19,28 @@ _LINK: Final = re.compile(
 )
 
 
+def join_guards(cells: list[str], delimiter: str) -> list[str]:
+    """Return cells of which those that a delimiter within `="a, b"` has split are joined.
+
+    Blanks behind a delimiter are lost; between digits there was none, as in `="7,5"`.
+    """
+    joined: list[str] = []
+    pieces: list[str] = []
+    for cell in cells:
+        if not pieces and not cell.startswith('="'):
+            joined.append(cell)
+            continue
+        if pieces:
+            is_number = pieces[-1][-1:].isdigit() and cell[:1].isdigit()
+            pieces += (delimiter if is_number else delimiter + " ", cell)
+        else:
+            pieces.append(cell)
+        if cell.endswith('"') and (len(pieces) > 1 or len(cell) > 2):
+            joined.append("".join(pieces))
+            pieces = []
+    return cells if pieces else joined
+
+
 def read_text(cell: str) -> str:
     """Return the text of a cell without outer blanks and without marks."""
     text = cell.strip()

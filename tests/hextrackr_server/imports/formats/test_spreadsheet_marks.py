@@ -75,6 +75,35 @@ def test_bare_guards_are_read(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("cell", "name"),
+    [('="A, b"', "A, b"), ('="A,b, c"', "A, b, c"), ('="1,5"', "1,5")],
+)
+def test_bare_guard_may_contain_the_separator(tmp_path: Path, cell: str, name: str) -> None:
+    cves = '="CVE-2030-1001,CVE-2030-1002"'
+    text = f'host,title,cve,severity\n="h1",{cell},{cves},="High"\nh2,B,,Low\n'
+    inspection = inspect_text(tmp_path, text)
+    check_findings(
+        inspection,
+        expect("h1", plugin_name=name, cve="CVE-2030-1001"),
+        expect("h1", plugin_name=name, cve="CVE-2030-1002"),
+        expect("h2", plugin_name="B", severity="Low"),
+    )
+
+
+@pytest.mark.parametrize(
+    "row", [b'h1,="A, b,,High', b'h1,=",A,High,x', b"h1,A,,High,x", b'h1,="\xff, b",\xc3\xa9,High'],
+    ids=["open", "mark", "no_guard", "invalid_byte"],
+)  # fmt: skip
+def test_row_with_too_many_cells_is_rejected_unless_a_guard_explains_them(
+    tmp_path: Path, row: bytes
+) -> None:
+    text = b"host,title,cve,severity\n" + row + b"\nh2,B,,Low\n"
+    inspection = inspect_text(tmp_path, text)
+    check_findings(inspection, expect("h2", plugin_name="B", severity="Low"))
+    assert "the row has 5 cells, the header 4" in messages(inspection)[-1][3]
+
+
 def test_link_with_another_text_names_the_cve(tmp_path: Path) -> None:
     link = '"=HYPERLINK(""https://example.test/CVE-2030-1001"",""View"")"'
     inspection = inspect_text(tmp_path, f"host,cve,severity\nh1,{link},High\n")
