@@ -162,7 +162,7 @@ class Gateway:
             self._lag = None
         self._has_link.clear()
         if self._is_end_expected:
-            logger.info("the link to the origin has ended: one of both stops")
+            logger.info("the link to the origin has ended: this gateway or the origin stops")
         else:
             logger.warning("the link to the origin is lost: %s", reason)
         for verdict in self._verdicts.values():
