@@ -35,6 +35,7 @@ from engineio_core.webtransport.opening import Opening, OpeningEngine, screen
 from engineio_core.webtransport.stream import (
     REJECTED,
     SessionStream,
+    has_many_gaps,
     has_unacknowledged_end,
     limit_windows,
     reject,
@@ -111,6 +112,8 @@ class WebTransportConnection(QuicConnectionProtocol):
     def datagram_received(self, data: bytes | str, addr: Any) -> None:
         """Process a datagram, then let the streams continue."""
         self._guard(super().datagram_received, data, addr)
+        if has_many_gaps(self.quic):
+            self._guard(self.close, QuicErrorCode.PROTOCOL_VIOLATION, "too many gaps in a stream")
         self._check_streams()
 
     def _handle_timer(self) -> None:

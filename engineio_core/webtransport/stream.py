@@ -1,8 +1,8 @@
 """The stream of a client over aioquic: writes, flow control, and the end of the session.
 
 aioquic has no public interface for the bytes that a stream holds, or for windows that wait for the
-application. `unsent`, `unacknowledged`, `has_unacknowledged_end` and `limit_windows` use its
-private attributes; a test fails if these change.
+application. `unsent`, `unacknowledged`, `has_unacknowledged_end`, `has_many_gaps` and
+`limit_windows` use its private attributes; a test fails if these change.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import chain
 from typing import Any, Final, Protocol, final
 
 from aioquic.buffer import encode_uint_var
@@ -27,6 +28,9 @@ SESSION_WINDOW: Final = 1024 * 1024
 # Unidirectional streams that a client may open: HTTP/3 needs three, Engine.IO none. The window of
 # each stream is memory that a client can occupy.
 MAX_UNIDIRECTIONAL: Final = 16
+# Pieces of a stream behind a missing one, which aioquic searches one by one for each frame. Lost
+# datagrams leave at most 450 in the window of a session.
+MAX_GAPS: Final = 1000
 # draft-ietf-webtrans-http3, section 6
 _CLOSE_SESSION: Final = 0x2843
 _MAX_REASON: Final = 1024
@@ -213,6 +217,12 @@ def unacknowledged(sender: QuicStreamSender) -> int:
 def has_unacknowledged_end(stream: QuicStream) -> bool:
     """Return whether the server has ended a stream and the peer has not acknowledged the end."""
     return stream.sender._buffer_fin is not None and not stream.sender.is_finished
+
+
+def has_many_gaps(quic: QuicConnection) -> bool:
+    """Return whether more than `MAX_GAPS` pieces of a stream wait for missing ones."""
+    streams = chain(quic._streams.values(), quic._crypto_streams.values())
+    return any(len(each.receiver._ranges) > MAX_GAPS for each in streams)
 
 
 def limit_windows(quic: QuicConnection, window: Callable[[int], int]) -> None:

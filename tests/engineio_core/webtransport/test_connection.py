@@ -11,6 +11,7 @@ from ssl import Purpose, create_default_context
 from typing import Any
 
 import pytest
+from aioquic.quic.packet import QuicStreamFrame
 from aioquic.quic.stream import QuicStreamSender
 
 from engineio_core import Cors, Engine, HttpResponse, Tls
@@ -18,6 +19,7 @@ from engineio_core.webtransport import listener as listener_module
 from engineio_core.webtransport.certificate import development_certificate
 from engineio_core.webtransport.connection import MAX_REFUSED, MAX_SESSIONS
 from engineio_core.webtransport.stream import (
+    MAX_GAPS,
     MAX_UNIDIRECTIONAL,
     SESSION_WINDOW,
     unacknowledged,
@@ -343,6 +345,20 @@ async def test_many_refused_streams_close_the_connection(serve: Any) -> None:
         await client.open()
         for _ in range(MAX_REFUSED + 1):
             client.open_stream(b"x")
+        await client.until(lambda: client.is_terminated)
+        assert await server.end() == "transport close"
+
+
+async def test_very_many_gaps_in_a_stream_close_the_connection(serve: Any) -> None:
+    server = await serve()
+    async with connecting(server.port) as client:
+        await client.open()
+        (connection,) = server.engine._webtransport[0].connections
+        receiver = connection.quic._streams[client.stream_id].receiver
+        start = receiver.starting_offset() + 1000
+        for number in range(MAX_GAPS + 1):
+            receiver.handle_frame(QuicStreamFrame(data=b"x", offset=start + 2 * number))
+        client.send(frame(b"4more"))
         await client.until(lambda: client.is_terminated)
         assert await server.end() == "transport close"
 
