@@ -163,8 +163,15 @@ class NamespaceDirectory:
             refuse_awaitable("the function of of()", decision)
             if decision is not None and not isinstance(decision, bool):
                 raise TypeError(f"the function of of() must return True or False, got {decision!r}")
-            if decision and len(parent.children) < self.options.max_child_namespaces:
-                return self._create(name, parent)
+            if decision:
+                if len(parent.children) < self.options.max_child_namespaces:
+                    return self._create(name, parent)
+                logger.warning(
+                    "namespace %.100r is refused: %s already has max_child_namespaces=%d "
+                    "namespaces; with cleanup_empty_child_namespaces=True, those without clients "
+                    "do not count",
+                    name, parent._label, self.options.max_child_namespaces,
+                )  # fmt: skip
         return None
 
     def count_connect(self, name: str, outcome: str) -> None:

@@ -257,7 +257,7 @@ async def test_child_is_kept_while_a_client_is_connecting() -> None:
         assert second.received == [("hello", [])]
 
 
-async def test_number_of_children_is_limited() -> None:
+async def test_number_of_children_is_limited(caplog: pytest.LogCaptureFixture) -> None:
     io = SocketServer(max_child_namespaces=3)
     io.of(re.compile(r"/d-\d"))
     async with TestServer(io) as server:
@@ -265,4 +265,6 @@ async def test_number_of_children_is_limited() -> None:
             (await server.connect(f"/d-{number}")).disconnect()
         with pytest.raises(ConnectError, match="Invalid namespace"):
             await server.connect("/d-4")
+        assert "max_child_namespaces=3" in caplog.text
+        assert "cleanup_empty_child_namespaces=True" in caplog.text
         assert (await server.connect("/d-0")).connected
