@@ -136,7 +136,7 @@ def split_pair(text: str) -> tuple[str, str] | None:
 
 def split_name(text: str) -> str:
     """Return the host of `web1.example.test:443` or `web1.example.test/path`, or the text."""
-    match = _NAME_WITH_MORE.fullmatch(text.strip())
+    match = _NAME_WITH_MORE.fullmatch(text.strip()[:2048])
     found = match and (match[1] or match[2] or match[3])
     return found if found and is_host_name(found) else text
 

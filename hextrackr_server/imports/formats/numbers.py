@@ -19,6 +19,7 @@ _PORT_AND_WORD: Final = re.compile(
     r"(?:(\d{1,5})\s*[/:\s(]\s*([a-z]{1,16})\)?|([a-z]{1,16})\s*[/:\s(]\s*(\d{1,5})\)?)",
     re.IGNORECASE,
 )
+_LONGEST_PORT: Final = 64
 _PROTOCOLS: Final = frozenset({"tcp", "udp", "icmp", "sctp"})
 
 
@@ -52,7 +53,9 @@ def read_score(text: str, highest: float) -> float | str:
 
 def split_port(text: str) -> tuple[int | None, str]:
     """Return the port and the protocol of `443/tcp`, `TCP 443`, `443 (https)` and the like."""
-    match = _PORT_AND_WORD.fullmatch(text.strip())
+    # The expression takes quadratic time on blanks.
+    text = text.strip()[:_LONGEST_PORT]
+    match = _PORT_AND_WORD.fullmatch(text)
     if match is None:
         return read_port(text), ""
     word = (match[2] or match[3]).lower()

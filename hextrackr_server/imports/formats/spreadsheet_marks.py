@@ -12,7 +12,10 @@ from typing import Final
 #: The first characters of texts that may have a mark.
 MARKS: Final = "='"
 
-_QUOTED: Final = r'"((?:[^"]|"")*)"'
+# A spreadsheet holds half as many characters in a cell.
+LONGEST: Final = 1 << 16
+
+_QUOTED: Final = r'"([^"]*(?:""[^"]*)*)"'
 _TEXT: Final = re.compile(rf"=\s*(?:{_QUOTED}|T\(\s*{_QUOTED}\s*\))", re.IGNORECASE)
 _LINK: Final = re.compile(
     rf"=\s*HYPERLINK\(\s*{_QUOTED}\s*(?:[,;]\s*(?:{_QUOTED}|([^\s\"()]+))\s*)?\)", re.IGNORECASE
@@ -52,6 +55,8 @@ def remove_marks(text: str) -> str:
 
     An apostrophe with a counterpart, as in `'Example' is outdated`, is a quotation mark.
     """
+    if len(text) > LONGEST:
+        return text
     if text[0] == "'":
         rest = text[1:]
         if not rest or rest.count("'") % 2:

@@ -34,6 +34,12 @@ def test_text_of_a_cell_has_no_marks(cell: str, text: str) -> None:
     assert read_text(cell) == text
 
 
+@pytest.mark.parametrize("content", ["x" * 65_533, '""' * 32_766])
+def test_marks_are_removed_from_cells_that_a_spreadsheet_can_hold(content: str) -> None:
+    assert read_text(f'="{content}"') == content.replace('""', '"')
+    assert read_text(f'="{content}xx"') == f'="{content}xx"'
+
+
 CELLS = {
     "Plugin ID": "00123", "CVE": "CVE-2030-1001", "Risk": "High", "Host": "192.0.2.1",
     "Port": "443", "Protocol": "tcp", "Name": "=A, b", "CVSS v3.0 Base Score": "7.5",

@@ -69,6 +69,11 @@ def test_port_may_stand_next_to_its_protocol(text: str, port: int | None, protoc
     assert split_port(text) == (port, protocol)
 
 
+def test_long_cell_is_not_a_port() -> None:
+    assert split_port("443" + " " * 4_000_000 + "!") == (443, "")
+    assert split_port("4" * 4_000_000) == (None, "")
+
+
 @pytest.mark.parametrize("hyphen", ["-", "\u2010", "\u2011", "\u2012", "\u2013", "\u2212"])
 def test_cve_with_the_hyphens_of_a_word_processor_is_read(hyphen: str) -> None:
     text = f"é CVE{hyphen}2030{hyphen}1001"
