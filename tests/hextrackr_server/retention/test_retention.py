@@ -108,8 +108,9 @@ def test_totals_are_kept_by_their_age_except_the_newest(
 
 @pytest.mark.parametrize(("number", "kept"), [(1, [3, 4]), (2, [3, 4]), (3, [2, 3, 4])])
 def test_imports_that_nothing_refers_to_are_kept_by_their_number(
-    workbench: Workbench, number: int, kept: list[int]
+    workbench: Workbench, monkeypatch: pytest.MonkeyPatch, number: int, kept: list[int]
 ) -> None:
+    monkeypatch.setattr(store, "BATCH", 1)
     for day in (1, 2, 3, 4):
         scan(workbench, day)
     # The undo of import 4 restores references to import 3.
@@ -120,10 +121,23 @@ def test_imports_that_nothing_refers_to_are_kept_by_their_number(
 
 
 def test_imports_are_kept_by_their_age(workbench: Workbench) -> None:
-    for day in (1, 2, 8, 9):
+    for day in (1, 2, 7, 8, 9):
         scan(workbench, day)
     delete_expired(workbench, import_days=4)
-    assert imports(workbench) == [3, 4]
+    assert imports(workbench) == [3, 4, 5]
+
+
+def test_import_that_can_be_undone_is_kept_without_other_references(workbench: Workbench) -> None:
+    nessus = ("Plugin ID", "CVE", "Risk", "Host", "Name", "Protocol", "Port", "Synopsis")
+    row = ["1001", "CVE-2024-1000", "High", "192.0.2.1", "P", "tcp", "0", "text"]
+    workbench.import_rows([row], nessus)
+    for _ in range(3):
+        workbench.import_rows([["web-1", "192.0.2.1", "1001", "CVE-2024-1000", "High"]])
+    (finding,) = workbench.findings()
+    assert finding["import_id"] == 4, "all imports report one finding"
+    delete_expired(workbench, imports=1)
+    # The last imports of both sources are 1 and 4; the undo of import 4 refers to import 3.
+    assert imports(workbench) == [1, 3, 4]
 
 
 def test_import_of_a_current_finding_is_kept(workbench: Workbench) -> None:
