@@ -58,6 +58,21 @@ def test_login_after_the_revocation_is_valid(identity: IdentityService) -> None:
     assert identity.is_current(Principal("7", "7", "user", proven_at=time.time() + AHEAD + 5))
 
 
+def test_login_ends_at_its_expiry_and_at_the_time_of_a_revocation() -> None:
+    clock = Clock()
+    clock.now = 5000.0
+    identity = IdentityService(TokenAuthority(SECRET), clock)
+    login = Principal("7", "7", "user", proven_at=5000.0, expires_at=5001.0)
+    assert identity.is_current(login)
+    clock.now = 5001.0
+    assert identity.is_over(login)
+    clock.now = 5000.0
+    assert identity.is_current(login)
+    identity.revoke(user_id="7")
+    assert identity.is_revoked(login)
+    identity.close()
+
+
 def test_number_of_revocations_is_bounded(
     identity: IdentityService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
