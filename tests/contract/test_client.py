@@ -201,6 +201,17 @@ async def test_s038_admin_namespace_is_not_restored_when_the_role_was_lost(hub: 
     assert (await hub.connect_error("/admin", auth=auth))["code"] == "FORBIDDEN"
 
 
+async def test_s038_session_is_not_restored_in_another_role(hub: HubHarness) -> None:
+    client = await hub.client("1", "admin")
+    client.connection.cut()
+    auth = {"token": hub.token("1", "user"), "pid": client.pid}
+    refusal = await hub.connect_error(auth=auth)
+    expected = ("The role has changed: connect again", "FORBIDDEN")
+    assert (refusal["message"], refusal["code"]) == expected
+    socket = hub.io.sockets[(await hub.server.connect(auth=auth)).id]
+    assert (socket.recovered, socket.data["principal"].role) == (False, "user")
+
+
 async def test_s039_new_connection_receives_no_unrequested_events(
     hub: HubHarness,
 ) -> None:

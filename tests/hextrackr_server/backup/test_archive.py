@@ -142,6 +142,11 @@ def test_larger_database_than_announced_is_refused(backup: Path, tmp_path: Path)
     assert (tmp_path / PREPARED).stat().st_size <= 100
 
 
+def test_smaller_database_than_announced_is_refused(backup: Path, tmp_path: Path) -> None:
+    set_manifest(backup, size=read_manifest(backup).size + 1)
+    assert "has another checksum" in refusal(backup, tmp_path)
+
+
 def test_manifest_with_other_numbers_is_refused(backup: Path, tmp_path: Path) -> None:
     set_manifest(backup, rows={"findings": 1})
     assert "does not match its manifest" in refusal(backup, tmp_path)
