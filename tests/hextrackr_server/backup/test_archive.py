@@ -180,6 +180,17 @@ def test_archive_with_an_invalid_manifest_is_refused(tmp_path: Path, manifest: b
     assert "not a backup of the hub" in refusal(path, tmp_path)
 
 
+def test_archive_of_another_program_is_refused(backup: Path, tmp_path: Path) -> None:
+    set_manifest(backup, format="other")
+    assert "not a backup of the hub: its format is 'other'" in refusal(backup, tmp_path)
+
+
+def test_archive_with_a_very_long_manifest_is_refused(backup: Path) -> None:
+    set_manifest(backup, rows={f"table {number}": 1 for number in range(5000)})
+    with pytest.raises(BackupError, match="its manifest is too large"):
+        read_manifest(backup)
+
+
 def test_missing_file_is_refused(tmp_path: Path) -> None:
     assert "b.zip cannot be read: No such file" in refusal(tmp_path / "b.zip", tmp_path)
 

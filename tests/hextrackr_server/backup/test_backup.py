@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 from pathlib import Path
@@ -231,6 +232,44 @@ def test_backup_is_readable_by_its_owner_only(
     assert list(folder.iterdir()) == [path]
     assert path.name == f"hextrackr-{manifest.created:%Y%m%dT%H%M%SZ}.zip"
     assert read_manifest(path) == manifest
+
+
+def test_unfinished_backup_of_a_killed_command_is_used_with_the_mode_of_a_new_one(
+    workbench: Workbench, source: Path | str, tmp_path: Path
+) -> None:
+    path = tmp_path / "b.zip"
+    part = tmp_path / ".b.zip.part"
+    part.write_bytes(b"x" * 10_000_000)
+    part.chmod(0o644)
+    write_backup(source, path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert path.stat().st_size < 10_000_000
+    assert not part.exists()
+
+
+def test_backup_is_not_written_through_a_link(
+    workbench: Workbench, source: Path | str, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.txt"
+    other.write_text("kept")
+    (tmp_path / ".b.zip.part").symlink_to(other)
+    with pytest.raises((BackupError, OSError)):
+        write_backup(source, tmp_path / "b.zip")
+    assert other.read_text() == "kept"
+    assert not (tmp_path / "b.zip").exists()
+
+
+def test_second_backup_to_a_file_is_refused_while_one_runs(
+    workbench: Workbench, source: Path | str, tmp_path: Path
+) -> None:
+    part = tmp_path / ".b.zip.part"
+    with part.open("wb") as running:
+        fcntl.flock(running, fcntl.LOCK_EX)
+        with pytest.raises(BackupError, match="is running: wait for its end"):
+            write_backup(source, tmp_path / "b.zip")
+    assert part.exists(), "the file of the running backup stays"
+    write_backup(source, tmp_path / "b.zip")
+    assert not part.exists()
 
 
 def test_existing_file_is_replaced_on_request_only(

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+from sqlalchemy import update
+
 from hextrackr_server.imports.result import _kept_notice
 from hextrackr_server.imports.undo import ImportUndo
+from hextrackr_server.storage.finding_tables import findings
 from tests.hextrackr_server.imports.test_absence import (
     EVERYTHING,
     MANY,
@@ -56,6 +60,25 @@ def test_older_export_does_not_change_the_state_of_a_finding_of_a_later_scan(
         "1 finding keeps its state and its severity, because a scan later than 2030-06-01 "
         "reported or resolved it"
     ]
+
+
+def test_older_export_adds_missing_scores_and_changes_no_others(workbench: Workbench) -> None:
+    header = (*HEADER, "definition.cvss3.base_score")
+    row = ["192.0.2.1", "1", "N", "High", "ACTIVE"]
+
+    def scores() -> tuple[float | None, float | None]:
+        (found,) = workbench.findings()
+        return found["vpr_score"], found["cvss_score"]
+
+    for scan_date, vpr, cvss, expected in (
+        (NEW, "5.0", "", (5.0, None)),
+        (OLD, "7.5", "9.8", (5.0, 9.8)),
+        (BETWEEN, "8.5", "1.2", (5.0, 9.8)),
+        (NEW, "6.0", "2.3", (6.0, 2.3)),
+    ):
+        reported = [*row, vpr, "2030-05-01", scan_date, cvss]
+        workbench.import_rows([reported], header, scan_date=scan_date)
+        assert scores() == expected
 
 
 def test_notice_about_several_unchanged_findings_is_in_the_plural() -> None:
@@ -119,6 +142,17 @@ def test_older_export_of_another_format_is_a_source_of_open_findings(workbench: 
     workbench.import_rows([shared], greenbone, scan_date=NEW)
     scan(workbench, [nessus_row("192.0.2.1", "50", "CVE-2030-1001")], scan_date=OLD)
     assert workbench.finding("CVE-2030-1001")["source"] == "greenbone,nessus"
+
+
+@pytest.mark.parametrize("scan_date", [OLD, NEW])
+def test_format_is_added_to_formats_with_longer_names(workbench: Workbench, scan_date: str) -> None:
+    report(workbench, BETWEEN)
+    former = "other_tenable_vm,tenable_vm_2"
+    with workbench.database.writing() as connection:
+        connection.execute(update(findings).values(source=former))
+    for _ in range(2):
+        report(workbench, scan_date)
+        assert stored(workbench)["source"] == f"{former},tenable_vm"
 
 
 def test_older_import_can_be_undone(workbench: Workbench) -> None:

@@ -130,21 +130,35 @@ def test_row_with_a_fixed_state_resolves_its_finding(workbench: Workbench) -> No
     assert summary_of(workbench.import_rows(rows, header))["resolved"] == 0
 
 
+def test_finding_that_is_fixed_in_several_scans_keeps_its_resolved_date(
+    workbench: Workbench,
+) -> None:
+    header = ("hostname", "cve", "state")
+    for scan_date, state, resolved in (
+        ("2025-09-01", "Active", None), ("2025-09-02", "Fixed", "2025-09-02"),
+        ("2025-09-03", "Fixed", "2025-09-02"), ("2025-09-04", "Active", None),
+        ("2025-09-05", "Fixed", "2025-09-05"),
+    ):  # fmt: skip
+        workbench.import_rows([["h", "CVE-2024-1111", state]], header, scan_date=scan_date)
+        assert workbench.finding("CVE-2024-1111")["resolved_date"] == resolved
+
+
 def test_more_severe_of_two_equal_findings_is_kept(workbench: Workbench) -> None:
     rows = [finding_row(severity=each) for each in ("Low", "Critical", "Medium")]
     workbench.import_rows(rows)
     assert [each["severity"] for each in workbench.findings()] == ["Critical"]
 
 
-def test_repeated_finding_keeps_its_first_date_and_its_score(
+def test_repeated_finding_keeps_its_first_date_and_its_scores(
     workbench: Workbench,
 ) -> None:
-    header = ("hostname", "cve", "first_seen", "last_seen", "VPR")
-    workbench.import_rows([["h", "CVE-2024-1111", "2025-01-01", "2025-09-01", "7.5"]], header)
-    workbench.import_rows([["h", "CVE-2024-1111", "2025-02-01", "2025-09-30", ""]], header)
+    header = ("hostname", "cve", "first_seen", "last_seen", "VPR", "cvss_score")
+    first = ["h", "CVE-2024-1111", "2025-01-01", "2025-09-01", "7.5", "9.8"]
+    workbench.import_rows([first], header)
+    workbench.import_rows([["h", "CVE-2024-1111", "2025-02-01", "2025-09-30", "", ""]], header)
     finding = workbench.finding("CVE-2024-1111")
     assert (finding["first_seen"], finding["last_seen"]) == ("2025-01-01", "2025-09-30")
-    assert finding["vpr_score"] == 7.5
+    assert (finding["vpr_score"], finding["cvss_score"]) == (7.5, 9.8)
 
 
 def test_invalid_row_is_reported_with_its_number_and_others_are_imported(
