@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import re
@@ -145,6 +146,24 @@ def test_larger_database_than_announced_is_refused(backup: Path, tmp_path: Path)
 def test_smaller_database_than_announced_is_refused(backup: Path, tmp_path: Path) -> None:
     set_manifest(backup, size=read_manifest(backup).size + 1)
     assert "has another checksum" in refusal(backup, tmp_path)
+
+
+def test_database_with_a_reference_to_a_missing_row_is_refused(
+    backup: Path, tmp_path: Path
+) -> None:
+    def remove_imports(members: dict[str, bytes]) -> None:
+        file = tmp_path / "changed.db"
+        file.write_bytes(members["hextrackr.db"])
+        with closing(sqlite3.connect(file)) as connection, connection:
+            connection.execute("DELETE FROM import_jobs")
+        members["hextrackr.db"] = file.read_bytes()
+
+    rewrite(backup, remove_imports)
+    with zipfile.ZipFile(backup) as archive:
+        content = archive.read("hextrackr.db")
+    rows = read_manifest(backup).rows | {"import_jobs": 0}
+    set_manifest(backup, size=len(content), sha256=hashlib.sha256(content).hexdigest(), rows=rows)
+    assert "the database is damaged: a row refers to a missing row" in refusal(backup, tmp_path)
 
 
 def test_manifest_with_other_numbers_is_refused(backup: Path, tmp_path: Path) -> None:

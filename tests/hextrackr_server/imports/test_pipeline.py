@@ -10,6 +10,7 @@ from hextrackr_server.imports import merge, pipeline, staging
 from hextrackr_server.imports.progress_record import ImportStatus, percentage
 from hextrackr_server.imports.reading import MAXIMUM_DETAILS
 from hextrackr_server.imports.staging import CHUNK_ROWS, Stage
+from hextrackr_server.storage.finding_tables import findings
 from hextrackr_server.storage.schema import vulnerability_daily_totals
 from tests.hextrackr_server.support import HEADER, Workbench, csv_text, finding_row
 
@@ -73,6 +74,15 @@ def test_repeated_import_changes_nothing_and_counts_updates(workbench: Workbench
     assert [each | {"import_id": 0} for each in before] == [
         each | {"import_id": 0} for each in after
     ]
+
+
+def test_finding_names_the_import_that_changed_its_state(workbench: Workbench) -> None:
+    header = ("hostname", "cve", "state")
+    states = ("Active", "Active", "Fixed", "Fixed", "Active", "Active")
+    for state, changed_by in zip(states, (1, 1, 3, 3, 5, 5), strict=True):
+        workbench.import_rows([["h", "CVE-2024-1111", state]], header)
+        with workbench.database.reading() as connection:
+            assert connection.scalar(select(findings.c.changed_import_id)) == changed_by
 
 
 def test_absent_finding_is_resolved(workbench: Workbench) -> None:
