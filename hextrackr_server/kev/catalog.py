@@ -20,8 +20,9 @@ from hextrackr_server.errors import HexTrackrError
 from hextrackr_server.text import clean, clean_text, iso_date
 
 MAXIMUM_ENTRIES = 100_000
-#: Characters of a line of a CSV catalog. Longer lines have millions of cells, or none.
-LONGEST_LINE = 1 << 20
+#: Characters of a line of a CSV catalog, as in a field of `csv`, whose limit imports raise for the
+#: whole process. Longer lines have very many cells, or none.
+LONGEST_LINE = 1 << 17
 #: A catalog with a larger share of unusable entries is refused: its format has changed.
 MAXIMUM_UNUSABLE = 0.5
 _CSV_COLUMNS: Final = ("cveID", "dateAdded", "dueDate")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -101,6 +102,16 @@ def test_csv_catalog_with_a_very_long_line_is_refused(monkeypatch: pytest.Monkey
     assert len(parse_catalog(text).entries) == 1
     with pytest.raises(KevError, match="at most 100 characters, line 3 has 101"):
         parse_catalog(text + b"," * 101)
+
+
+@pytest.mark.parametrize("limit", [catalog_module.LONGEST_LINE, 1 << 20], ids=["same", "raised"])
+def test_long_cell_is_refused_alike_with_any_limit_of_the_csv_module(limit: int) -> None:
+    former = csv.field_size_limit(limit)
+    try:
+        with pytest.raises(KevError, match="a line of a CSV catalog must have at most"):
+            parse_catalog(b"cveID,dateAdded,dueDate\n" + b"x" * 200_000)
+    finally:
+        csv.field_size_limit(former)
 
 
 @pytest.mark.parametrize(
