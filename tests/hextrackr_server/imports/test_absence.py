@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -341,3 +342,58 @@ def test_host_that_did_not_respond_keeps_its_findings_open(
     workbench.import_rows([*again, ping], header, scan_date="2025-10-07")
     is_dead = output.startswith("is considered")
     assert open_plugins(workbench, "192.0.2.2") == ({"10180", "1", "10"} if is_dead else {"10180"})
+
+
+NESSUS_HEADER = ("Plugin ID", "CVE", "Risk", "Host", "Name", "Protocol", "Port", "Synopsis")
+
+
+def nessus_scan(
+    bench: Workbench, *found: tuple[str, str, str], more: Sequence[list[str]] = ()
+) -> dict[str, Any]:
+    """Import a scan of Nessus with these hosts, CVEs and risks, which lists all of each host."""
+    rows = [
+        [str(1000 + number), cve, risk, host, "P", "tcp", "0", "text"]
+        for number, (host, cve, risk) in enumerate(found)
+    ]
+    hosts = sorted({host for host, _, _ in found})
+    rows += [["1", "", "None", host, "Information", "tcp", "0", "text"] for host in hosts]
+    return bench.import_rows([*rows, *more], NESSUS_HEADER, confirm=True)
+
+
+def sources(bench: Workbench) -> dict[tuple[str, str], str]:
+    found = [each for each in bench.findings() if each["cve"]]
+    return {(each["ip_address"], each["cve"]): each["source"] for each in found}
+
+
+def test_finding_loses_a_format_that_no_longer_reports_it_on_scanned_hosts_only(
+    workbench: Workbench,
+) -> None:
+    first, second, other = "192.0.2.1", "192.0.2.2", "CVE-2030-2002"
+    cve = "CVE-2030-1001"
+    both = [(first, cve, "High"), (second, cve, "High")]
+    nessus_scan(workbench, *both)
+    workbench.import_rows([["web", host, "1001", cve, "High"] for host in (first, second)])
+    before = sources(workbench)
+    assert before == {(host, cve): "nessus,tenable_vm" for host in (first, second)}
+    summary = nessus_scan(workbench, (first, other, "High"))["summary"]
+    assert summary["resolved"] == 0
+    assert sources(workbench) == before | {(first, cve): "tenable_vm", (first, other): "nessus"}
+    workbench.importer.history.undo(3, 0)
+    assert sources(workbench) == before
+    # A row without a finding may refer to any finding of its host.
+    rejected = ["", "pending", "High", first, "", "tcp", "0", "text"]
+    assert nessus_scan(workbench, (first, other, "High"), more=[rejected])["errors"] == 1
+    assert sources(workbench) == before | {(first, other): "nessus"}
+
+
+@pytest.mark.parametrize("scope", ["auto", "hosts", "vendor", "full"])
+@pytest.mark.parametrize("has_source", [True, False])
+def test_finding_without_a_format_is_not_resolved_by_absence(
+    workbench: Workbench, scope: str, has_source: bool
+) -> None:
+    scan(workbench, host_rows("192.0.2.1", 50, 51))
+    if not has_source:
+        with workbench.database.writing() as connection:
+            connection.execute(update(tables.findings).values(source=None))
+    summary = scan(workbench, host_rows("192.0.2.1", 50), scope=scope, confirm=True)
+    assert summary["resolved"] == int(has_source)
