@@ -235,6 +235,23 @@ def test_rejected_row_keeps_findings_it_may_refer_to_open(
     assert (summary["resolved"], summary["withheld"]) == (len(resolved), len(meant & spared))
 
 
+def test_rejected_row_keeps_findings_of_its_plugin_name_open(workbench: Workbench) -> None:
+    header = ("hostname", "ip_address", "cve", "vendor", "plugin_name")
+    rows = [
+        [host, address, cve, vendor, f"Check of {cve}"]
+        for host, address, cve, _, vendor in (*KNOWN, *SEEN)
+    ]
+    workbench.import_rows(rows[:-1], header)
+    rejected = ["", "", "", "Cisco", "Check of CVE-2024-2222"]
+    workbench.import_rows([rows[-1], rejected], header, scope="full", confirm=True)
+    still_open = {
+        f"{each['hostname']} {each['cve']}"
+        for each in workbench.findings()
+        if each["lifecycle_state"] != "resolved"
+    }
+    assert still_open == {"web-1 CVE-2024-2222", "web-2 CVE-2024-2222", "web-1 CVE-2024-9999"}
+
+
 def test_unreadable_row_keeps_all_findings_open(workbench: Workbench) -> None:
     workbench.import_rows(KNOWN, WIDE_HEADER)
     surplus = ["web-9", "", "CVE-2024-8888", "18", "Cisco", "shifted"]

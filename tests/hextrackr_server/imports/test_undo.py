@@ -163,6 +163,34 @@ def test_import_is_undone_after_a_later_import_of_its_findings(
     assert undo(workbench, 1).deleted == 2
 
 
+def test_import_is_undone_after_a_later_import_that_took_a_format_from_its_findings(
+    workbench: Workbench,
+) -> None:
+    header = ("Plugin ID", "CVE", "Risk", "Host", "Name", "Protocol", "Port", "Synopsis")
+    nessus = [["11", A[2], "High", A[1], "P", "tcp", "0", "text"],
+              ["1", "", "None", A[1], "P 1", "tcp", "0", "text"]]  # fmt: skip
+    workbench.import_rows(nessus, header)
+    workbench.import_rows([A], HEADER)
+    other = ["12", "CVE-2030-1009", *nessus[0][2:]]
+    workbench.import_rows([other, nessus[1]], header, confirm=True)
+    found = workbench.finding(A[2])
+    assert (found["import_id"], found["source"]) == (2, "hub"), "import 3 does not report it"
+    assert "undo the imports 3 first" in refusal(workbench, 2).message
+    undo(workbench, 3)
+    undo(workbench, 2)
+    assert workbench.finding(A[2])["source"] == "nessus"
+
+
+def test_undone_imports_of_one_day_leave_no_totals_of_that_day(workbench: Workbench) -> None:
+    before = state(workbench)
+    workbench.import_rows([A, B], HEADER, scan_date="2030-05-01")
+    other = [["y", "192.0.2.9", "z", "L", ""]]
+    workbench.import_rows(other, OTHER_HEADER, scan_date="2030-05-01")
+    undo(workbench, 2)
+    undo(workbench, 1)
+    assert state(workbench) == before
+
+
 def test_import_is_undone_before_a_later_import_of_other_findings(workbench: Workbench) -> None:
     workbench.import_rows([A, B], HEADER)
     rows = [["y", "192.0.2.9", "z", "L", ""]]

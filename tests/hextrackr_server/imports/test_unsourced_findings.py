@@ -121,3 +121,6 @@ def test_mark_is_removed_when_every_finding_has_a_source(old: Workbench) -> None
     assert old.import_rows([["gone-2", "", *fixed]], HEADER)["summary"]["withoutSource"] == 0
     assert not is_marked()
     assert len(old.findings()) == 8
+    last = old.importer.history.undoable()[0]["import_id"]
+    old.importer.history.undo(last, 0)
+    assert is_marked(), "the undo made a finding without a source again"

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy import func, select
 
 from hextrackr_server.kev import store as store_module
 from hextrackr_server.kev.catalog import parse_catalog
 from hextrackr_server.kev.store import Difference, KevStore
-from tests.hextrackr_server.kev_support import feed, item
+from hextrackr_server.storage.group_table import open_groups
+from tests.hextrackr_server.kev_support import feed, item, many
 from tests.hextrackr_server.support import Workbench, finding_row
 
 FIRST, SECOND, THIRD = "CVE-2024-1000", "CVE-2024-2000", "CVE-2024-3000"
@@ -85,3 +87,20 @@ def test_most_severe_findings_are_returned_across_chunks(
     rows, total = kev.open_findings(severities, 2)
     assert ([each["cve"] for each in rows], total) == ([SECOND, THIRD], 3)
     assert [each["dueDate"] for each in rows] == ["2025-02-02", "2025-01-23"]
+
+
+def test_groups_count_exploited_findings_of_added_and_removed_cves(
+    kev: KevStore, workbench: Workbench
+) -> None:
+    def exploited() -> int:
+        with workbench.database.reading() as connection:
+            return connection.scalar(select(func.sum(open_groups.c.exploited))) or 0
+
+    workbench.import_rows([finding_row(cve=FIRST), finding_row(cve=SECOND)])
+    others = many(10, first=5000)
+    apply(kev, item(FIRST), *others)
+    assert exploited() == 1
+    apply(kev, item(FIRST), item(SECOND), *others)
+    assert exploited() == 2
+    apply(kev, item(SECOND), *others)
+    assert exploited() == 1

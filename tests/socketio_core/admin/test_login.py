@@ -107,6 +107,7 @@ async def test_session_is_valid_on_the_other_servers_of_a_cluster() -> None:
         assert (await connect(second, sessionId=session_id)).connected
         for number in range(MAX_SESSIONS):
             await cluster.ios[0].of("/admin").server_side_emit("admin_session", f"short {number}")
+        await first.advance(0)
         message = "a text that is not a hash replaces no session"
         assert (await connect(second, sessionId=session_id)).connected, message
 
