@@ -238,11 +238,11 @@ def test_rejected_row_keeps_findings_it_may_refer_to_open(
 def test_rejected_row_keeps_findings_of_its_plugin_name_open(workbench: Workbench) -> None:
     header = ("hostname", "ip_address", "cve", "vendor", "plugin_name")
     rows = [
-        [host, address, cve, vendor, f"Check of {cve}"]
+        [host, address, cve, vendor, f"Check {cve[-4:]}"]
         for host, address, cve, _, vendor in (*KNOWN, *SEEN)
     ]
     workbench.import_rows(rows[:-1], header)
-    rejected = ["", "", "", "Cisco", "Check of CVE-2024-2222"]
+    rejected = ["", "", "", "Cisco", "Check 2222"]
     workbench.import_rows([rows[-1], rejected], header, scope="full", confirm=True)
     still_open = {
         f"{each['hostname']} {each['cve']}"
