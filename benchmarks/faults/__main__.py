@@ -25,6 +25,7 @@ ROOT: Final = Path(__file__).parents[2]
 BEGIN, END = "<!-- faults:begin -->", "<!-- faults:end -->"
 HEADS: Final = ("place", "fault", "outcome", "cases", "lost", "p99 of others", "", "test")
 _LIVE_SECONDS: Final = 240.0
+_REWRITE: Final = "ignore::pytest.PytestAssertRewriteWarning"
 
 
 class Results:
@@ -53,11 +54,11 @@ def run_tests(rows: list[Fault]) -> Results:
     results = Results()
     names = list(dict.fromkeys(name for row in rows for name in row.tests))
     if names:
+        # pytest warns that it cannot rewrite assertions of modules that this process has imported.
+        options = ["-q", "-p", "no:cacheprovider", "-W", _REWRITE, "--rootdir", str(ROOT)]
         # Without the output of pytest, which names tests and not faults.
         with contextlib.redirect_stdout(io.StringIO()) as output:
-            code = pytest.main(
-                ["-q", "-p", "no:cacheprovider", "--rootdir", str(ROOT), *names], plugins=[results]
-            )
+            code = pytest.main([*options, *names], plugins=[results])
         print(file=sys.stderr)
         if code not in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
             print(output.getvalue()[-5000:], file=sys.stderr)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from importlib import import_module
 
 import pytest
 
-from benchmarks.faults.__main__ import Results, cells_of_tests, main
+from benchmarks.faults.__main__ import ROOT, Results, cells_of_tests, main
 from benchmarks.faults.rows import FAULTS, Fault
 from tests.contract.test_conditions import CONDITIONS
 
@@ -32,6 +34,16 @@ def test_row_is_held_only_if_all_of_its_tests_passed() -> None:
     assert cells_of_tests(row, results) == ("3", "0", "-", "held")
     results.failed["a.py::test_a"] = 1
     assert cells_of_tests(row, results) == ("4", "-", "-", "not held")
+
+
+def test_program_runs_the_tests_of_a_row_and_prints_its_verdict() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.faults", "--only", "tokens: clock set back"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    place, fault, *_, verdict = done.stdout.strip().split("  ")
+    assert (place, fault, verdict) == ("tokens", "clock set back by a day", "held")
 
 
 def test_faults_of_a_running_server_are_printed(
